@@ -1,0 +1,1 @@
+//! What both binaries share in output: width, wrapping, colour, tables.

@@ -1,0 +1,1 @@
+//! Docker's defaults as OCI runtime values: capabilities, masked and read-only paths, device rules.

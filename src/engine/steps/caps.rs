@@ -1,0 +1,1 @@
+//! Drop capabilities to the container's sets (capabilities(7)).

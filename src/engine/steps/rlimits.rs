@@ -1,0 +1,1 @@
+//! Set resource limits, clipped to what the host allows (setrlimit(2)).

@@ -1,0 +1,1 @@
+//! Install the seccomp filter (seccomp(2)).

@@ -1,0 +1,1 @@
+//! OCI content: store, layers, references. Knows no process (OCI image spec).

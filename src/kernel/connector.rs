@@ -1,0 +1,1 @@
+//! Process events (the proc connector).

@@ -1,0 +1,30 @@
+//! Thin wrappers of system calls, and readers of live kernel state.
+//!
+//! Nothing here knows a container, an image or a lesson. This is the only module in which `unsafe`
+//! is allowed; each use says why it is sound.
+
+pub mod error;
+
+// What a process does to itself.
+pub mod caps;
+pub mod mount;
+pub mod ns;
+pub mod pidfd;
+pub mod pty;
+pub mod rlimit;
+pub mod seccomp;
+pub mod userns;
+
+// What can be read from outside.
+pub mod cgroup;
+pub mod kmsg;
+pub mod links;
+pub mod connector;
+pub mod mountinfo;
+pub mod proc;
+pub mod trial;
+pub mod units;
+pub mod view;
+pub mod watch;
+
+pub use error::{Explain, OrSys, SysError};

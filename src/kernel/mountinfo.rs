@@ -1,0 +1,1 @@
+//! /proc/PID/mountinfo, parsed once (proc(5)).

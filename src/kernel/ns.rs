@@ -1,0 +1,1 @@
+//! Namespaces: make, enter, name by inode (namespaces(7)).

@@ -1,0 +1,1 @@
+//! Processes held by descriptor (pidfd_open(2)).

@@ -1,0 +1,1 @@
+//! What /proc shows of a process (proc(5)).

@@ -1,0 +1,1 @@
+//! Pseudo-terminals: open, raw mode, size, relay (pty(7)).

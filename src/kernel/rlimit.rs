@@ -1,0 +1,1 @@
+//! Resource limits, clipped to what this process may set (getrlimit(2)).

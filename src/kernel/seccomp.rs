@@ -1,0 +1,1 @@
+//! Install a compiled filter (seccomp(2)).

@@ -1,0 +1,1 @@
+//! Write uid and gid maps (user_namespaces(7)).

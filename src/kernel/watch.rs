@@ -1,0 +1,1 @@
+//! Wake up when kernel state changes: inotify, eventfd, poll on mountinfo.

@@ -1,0 +1,1 @@
+//! The learner's side: progress, session, watch, doctor, rendering for a terminal.

@@ -1,0 +1,28 @@
+//! Drydock: learn Docker by building containers with your own hands; the kernel marks the work.
+//!
+//! The modules in reading order, each leaning only on those above it:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`kernel`] | thin wrappers of system calls, and readers of live state. The only `unsafe`. |
+//! | [`image`] | OCI content: store, layers, references. Knows no process. |
+//! | [`engine`] | skiff: what makes a process a container, step by step. Knows no lesson. |
+//! | [`check`] | verdicts over live kernel state, and the witness. Changes nothing, knows no engine. |
+//! | [`course`] | lessons, exercises and quizzes: model, loader, lint. |
+//! | [`learn`] | the learner's side: progress, session, watch, doctor, rendering. |
+//! | [`prove`] | the contract every exercise is held to. |
+//! | [`book`] | the mdBook made from the same sources. |
+//! | [`cli`] | both command lines; the only place that prints. |
+//!
+//! Invariants, held by tests: imports follow the table (`check` never sees `engine`, `kernel` sees
+//! nothing of ours); `unsafe` lives in `kernel`; printing lives in `cli`.
+
+pub mod kernel;
+pub mod image;
+pub mod engine;
+pub mod check;
+pub mod course;
+pub mod learn;
+pub mod prove;
+pub mod book;
+pub mod cli;
