@@ -1,0 +1,135 @@
+//! What the host looks like: processes, mounts, cgroups, links, files. Taken before and after, the
+//! two must be equal.
+//!
+//! Processes are those that descend from the test: it makes itself a subreaper (prctl(2)), so that
+//! an orphan comes to it instead of to init, and nothing that it started can hide.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A picture of the host, as sentences that can be compared and shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    lines: BTreeSet<String>,
+}
+
+impl Host {
+    /// Takes the picture; `files` are folders whose names are listed too.
+    pub fn now(files: &[&Path]) -> Self {
+        // From here on orphans of ours stay ours.
+        let _ = nix::sys::prctl::set_child_subreaper(true);
+        let mut lines: BTreeSet<String> = descendants().into_iter().collect();
+        lines.extend(mounts());
+        lines.extend(cgroups());
+        lines.extend(names(Path::new("/sys/class/net")).into_iter().map(|n| format!("link {n}")));
+        for dir in files.iter().chain([&Path::new("/var/lib"), &Path::new("/run")]) {
+            lines.extend(names(dir).into_iter().map(|n| format!("file {}/{n}", dir.display())));
+        }
+        Self { lines }
+    }
+
+    /// What is there now and was not in `before`, and what is gone; empty when all is as it was.
+    pub fn since(&self, before: &Self) -> Vec<String> {
+        let more = self.lines.difference(&before.lines).map(|l| format!("left behind: {l}"));
+        let gone = before.lines.difference(&self.lines).map(|l| format!("gone: {l}"));
+        more.chain(gone).collect()
+    }
+
+    /// Asserts that the host is again as in `self`. The kernel takes a moment to end a namespace,
+    /// so this looks again for up to five seconds.
+    pub fn assert_unchanged(&self, files: &[&Path], after: &str) {
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            let left = Host::now(files).since(self);
+            if left.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < end, "after {after}:\n{}", left.join("\n"));
+            wait_for_a_mount_to_change(Duration::from_millis(50));
+        }
+    }
+}
+
+fn wait_for_a_mount_to_change(within: Duration) {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+    if let Ok(file) = std::fs::File::open("/proc/self/mountinfo") {
+        let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
+        let _ = poll(&mut fds, PollTimeout::try_from(within).unwrap_or(PollTimeout::ZERO));
+    }
+}
+
+struct Stat {
+    parent: i32,
+    state: char,
+    command: String,
+}
+
+fn stats() -> Vec<(i32, Stat)> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (head, tail) = stat.rsplit_once(") ")?;
+        let words: Vec<&str> = tail.split(' ').collect();
+        let command = head.split_once('(')?.1.to_owned();
+        let state = words.first()?.chars().next()?;
+        Some((pid, Stat { parent: words.get(1)?.parse().ok()?, state, command }))
+    })
+    .collect()
+}
+
+fn descendants() -> Vec<String> {
+    let all = stats();
+    let own = nix::unistd::getpid().as_raw();
+    let mut ours = BTreeSet::from([own]);
+    loop {
+        let before = ours.len();
+        ours.extend(all.iter().filter(|(_, s)| ours.contains(&s.parent)).map(|(pid, _)| *pid).collect::<Vec<_>>());
+        if ours.len() == before {
+            break;
+        }
+    }
+    ours.remove(&own);
+    // A zombie of ours is an orphan that has ended: init would have collected it.
+    let of_ours = all.into_iter().filter(|(pid, s)| ours.contains(pid) && !(s.state == 'Z' && s.parent == own));
+    of_ours.map(|(pid, s)| format!("process {pid} {} ({})", s.command, s.state)).collect()
+}
+
+fn mounts() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let point = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        Some(format!("mount {} on {}", right.split(' ').next()?, left.split(' ').nth(4)?))
+    };
+    text.lines().filter_map(point).collect()
+}
+
+fn cgroups() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let hierarchies = text.lines().filter_map(|l| {
+        let mut words = l.split(' ').skip(1);
+        let at = words.next()?;
+        matches!(words.next()?, "cgroup" | "cgroup2").then(|| PathBuf::from(at))
+    });
+    let mut found = Vec::new();
+    for hierarchy in hierarchies {
+        walk(&hierarchy, &mut found);
+    }
+    found.into_iter().map(|p| format!("cgroup {}", p.display())).collect()
+}
+
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            found.push(entry.path());
+            walk(&entry.path(), found);
+        }
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+}
