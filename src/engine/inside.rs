@@ -18,4 +18,6 @@ pub struct Inside {
     pub capabilities: Option<crate::kernel::caps::Sets>,
     /// True once no_new_privs is set, so that seccomp needs no capability.
     pub no_new_privs: bool,
+    /// What a step had to do otherwise than asked, in words for the person who asked.
+    pub notes: Vec<String>,
 }
