@@ -17,8 +17,7 @@ pub struct Host {
 impl Host {
     /// Takes the picture; `files` are folders whose names are listed too.
     pub fn now(files: &[&Path]) -> Self {
-        // From here on orphans of ours stay ours.
-        let _ = nix::sys::prctl::set_child_subreaper(true);
+        adopt_orphans();
         let mut lines: BTreeSet<String> = descendants().into_iter().collect();
         lines.extend(mounts());
         lines.extend(cgroups());
@@ -26,6 +25,8 @@ impl Host {
         for dir in files.iter().chain([&Path::new("/var/lib"), &Path::new("/run")]) {
             lines.extend(names(dir).into_iter().map(|n| format!("file {}/{n}", dir.display())));
         }
+        // mount(8) itself keeps this, whoever calls it.
+        lines.remove("file /run/mount");
         Self { lines }
     }
 
@@ -47,6 +48,25 @@ impl Host {
             }
             assert!(Instant::now() < end, "after {after}:\n{}", left.join("\n"));
             wait_for_a_mount_to_change(Duration::from_millis(50));
+        }
+    }
+}
+
+/// From here on orphans of this process come to it, and not to init.
+pub fn adopt_orphans() {
+    nix::sys::prctl::set_child_subreaper(true).expect("any process may become a subreaper");
+}
+
+/// Ends the orphans that came to this process and whose command line holds `mark`.
+pub fn end_orphans(mark: &str) {
+    use nix::{sys::signal, sys::wait, unistd::Pid};
+    let own = nix::unistd::getpid().as_raw();
+    for _ in 0..3 {
+        for (pid, _) in stats().into_iter().filter(|(_, s)| s.parent == own) {
+            let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            if command.contains(mark) && signal::kill(Pid::from_raw(pid), signal::Signal::SIGKILL).is_ok() {
+                let _ = wait::waitpid(Pid::from_raw(pid), None);
+            }
         }
     }
 }
@@ -106,15 +126,20 @@ fn mounts() -> Vec<String> {
     text.lines().filter_map(point).collect()
 }
 
-fn cgroups() -> Vec<String> {
+/// Where each cgroup hierarchy is mounted.
+pub fn hierarchies() -> Vec<PathBuf> {
     let text = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let hierarchies = text.lines().filter_map(|l| {
-        let mut words = l.split(' ').skip(1);
+    let hierarchy = |line: &str| {
+        let mut words = line.split(' ').skip(1);
         let at = words.next()?;
         matches!(words.next()?, "cgroup" | "cgroup2").then(|| PathBuf::from(at))
-    });
+    };
+    text.lines().filter_map(hierarchy).collect()
+}
+
+fn cgroups() -> Vec<String> {
     let mut found = Vec::new();
-    for hierarchy in hierarchies {
+    for hierarchy in hierarchies() {
         walk(&hierarchy, &mut found);
     }
     found.into_iter().map(|p| format!("cgroup {}", p.display())).collect()
