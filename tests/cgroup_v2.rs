@@ -1,5 +1,6 @@
 //! The engine under cgroup v2, whatever this host has: Debian's kernel in QEMU, this static test
 //! binary as its init, the engine's own cgroup tests run inside.
+#![allow(clippy::print_stdout)]
 
 #[macro_use]
 mod support;
