@@ -1,0 +1,1 @@
+//! Images outside of the store.

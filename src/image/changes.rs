@@ -1,0 +1,1 @@
+//! What a container changed: its overlay's upper directory.

@@ -1,0 +1,474 @@
+//! A layer becomes a directory, once, for all that use it (openat2(2), mknod(2), overlayfs docs).
+//!
+//! Unpacked aside, synced and renamed to `layers/<diff ID>`: a directory of that name is whole. What
+//! the tar hashes to is compared with the diff ID before the rename, so it is also what was meant.
+//!
+//! A layer may be hostile. Every name is taken apart here; its parent is opened with
+//! RESOLVE_BENEATH, so neither `..` nor a symbolic link leads out of the directory, and the last
+//! component is only ever created, removed or linked through that parent's descriptor.
+//!
+//! Whiteouts (`.wh.NAME`) become what overlay understands: a character device 0:0, which any user may
+//! make since Linux 5.8; an opaque directory gets the attribute `trusted.overlay.opaque`, or
+//! `user.overlay.opaque` where the layer is unpacked by an ordinary user (mount option `userxattr`).
+//! An ordinary user's files stay theirs: owners are set by root only, and device nodes, which only
+//! root can make, are left out, as a container's /dev is made anew at each start.
+
+use super::aside::{Lock, fresh, sync_parent};
+use super::error::at;
+use super::layer::{Hashing, tar_of};
+use super::store::check_digest;
+use super::ImageError;
+use crate::kernel::{OrSys, SysError};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{self, FchmodatFlags, Mode, SFlag, UtimensatFlags};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{self, Gid, LinkatFlags, Uid, UnlinkatFlags};
+use oci_spec::image::Digest;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use tar::EntryType;
+
+/// What stands before the name of a removed file.
+pub const WHITEOUT: &str = ".wh.";
+/// The entry that hides all that lower layers have in its directory.
+pub const OPAQUE: &str = ".wh..wh..opq";
+
+/// Unpacks `blob` to `layers/<diff ID>`, unless another process did meanwhile.
+pub fn layer(layers: &Path, diff_id: &Digest, blob: impl Read) -> Result<(), ImageError> {
+    let dir = layers.join(diff_id.digest());
+    let _lock = lock(layers)?;
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let aside = fresh(&layers.join(".aside"));
+    fs::create_dir(&aside).or_sys_with(|| at("create", &aside))?;
+    let unpacked = unpack_and_check(&aside, diff_id, blob).and_then(|()| {
+        let root = File::open(&aside).or_sys_with(|| at("open", &aside))?;
+        unistd::syncfs(&root).or_sys_with(|| at("write", &aside))?;
+        Ok(fs::rename(&aside, &dir).or_sys_with(|| at("create", &dir))?)
+    });
+    if unpacked.is_err() {
+        let _ = remove_tree(&aside);
+    }
+    unpacked?;
+    sync_parent(&dir)
+}
+
+/// Removes an unpacked layer: renamed away first, so that a half-removed one is never taken for whole.
+pub fn remove(layers: &Path, diff_id: &Digest) -> Result<(), ImageError> {
+    let dir = layers.join(diff_id.digest());
+    if !dir.exists() {
+        return Ok(());
+    }
+    let _lock = lock(layers)?;
+    let aside = fresh(&layers.join(".aside"));
+    fs::rename(&dir, &aside).or_sys_with(|| at("remove", &dir))?;
+    remove_tree(&aside)
+}
+
+/// Takes the lock under which layers are unpacked, and removes what a dead process left half-done.
+fn lock(layers: &Path) -> Result<Lock, ImageError> {
+    fs::create_dir_all(layers).or_sys_with(|| at("create", layers))?;
+    let lock = Lock::exclusive(&layers.join(".lock"))?;
+    let aside = layers.join(".aside");
+    if aside.exists() {
+        remove_tree(&aside)?;
+    }
+    fs::create_dir(&aside).or_sys_with(|| at("create", &aside))?;
+    Ok(lock)
+}
+
+fn unpack_and_check(dir: &Path, diff_id: &Digest, blob: impl Read) -> Result<(), ImageError> {
+    let mut tar = Hashing::new(tar_of(blob)?);
+    tree(dir, &mut tar)?;
+    let (found, _) = tar.finish().map_err(|e| ImageError::malformed("the layer", e))?;
+    check_digest("layer", diff_id, &found)
+}
+
+/// Removes a directory with all that is in it, also where it may not be written by its own owner.
+pub(super) fn remove_tree(dir: &Path) -> Result<(), ImageError> {
+    fn open_up(dir: &Path) {
+        use std::os::unix::fs::PermissionsExt;
+        let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|t| t.is_dir()) {
+                open_up(&entry.path());
+            }
+        }
+    }
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(dir);
+            Ok(fs::remove_dir_all(dir).or_sys_with(|| at("remove", dir))?)
+        }
+        other => Ok(other.or_sys_with(|| at("remove", dir))?),
+    }
+}
+
+/// Unpacks the tar `from` into the empty directory `dir`.
+pub fn tree(dir: &Path, from: impl Read) -> Result<(), ImageError> {
+    let root = nix::fcntl::open(dir, OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+        .or_sys_with(|| at("open", dir))?;
+    let mut unpacking = Unpacking { root, parent: None, directories: Vec::new(), as_root: Uid::effective().is_root() };
+    let mut archive = tar::Archive::new(from);
+    let broken = |e: io::Error| ImageError::malformed("the layer's tar", e);
+    for entry in archive.entries().map_err(broken)? {
+        unpacking.entry(&mut entry.map_err(broken)?)?;
+    }
+    unpacking.finish()
+}
+
+/// One layer on its way into one directory.
+struct Unpacking {
+    root: OwnedFd,
+    /// The directory that the last entry went into: archives go through a directory in one sweep.
+    parent: Option<(PathBuf, OwnedFd)>,
+    /// Modes and times of directories, set when nothing will be put into them any more.
+    directories: Vec<(PathBuf, Mode, TimeSpec)>,
+    as_root: bool,
+}
+
+/// What an entry of the archive says of itself.
+struct Attributes {
+    mode: Mode,
+    owner: (Uid, Gid),
+    modified: TimeSpec,
+    extended: Vec<(OsString, Vec<u8>)>,
+}
+
+impl Unpacking {
+    fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> Result<(), ImageError> {
+        let shown = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let refused = |problem: &str| ImageError::Refused { entry: shown.clone(), problem: problem.to_owned() };
+        let path = inside(&entry.path_bytes()).map_err(refused)?;
+        let attributes = attributes(entry)?;
+        let Some(name) = path.file_name().map(OsStr::to_owned) else {
+            // The root itself: `./`.
+            self.directories.push((PathBuf::new(), attributes.mode, attributes.modified));
+            return Ok(());
+        };
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        self.enter(&folder).map_err(|e| self.way(e, &shown))?;
+        if let Some(hidden) = name.as_bytes().strip_prefix(WHITEOUT.as_bytes()) {
+            return self.whiteout(OsStr::from_bytes(hidden), &shown);
+        }
+        let kind = entry.header().entry_type();
+        let link = entry.link_name_bytes().map(|l| l.into_owned());
+        let made = match (kind, link) {
+            (EntryType::Directory, _) => self.directory(&name, &path, &attributes),
+            (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, _) => self.file(&name, entry, &attributes),
+            (EntryType::Symlink, Some(to)) => self.symlink(&name, &to, &attributes),
+            (EntryType::Link, Some(to)) => {
+                let target = inside(&to).map_err(|problem| refused(&format!("is a hard link to {:?}, which {problem}", String::from_utf8_lossy(&to))))?;
+                self.hard_link(&name, &target).map_err(|e| self.hard_link_error(e, &shown, &target))
+            }
+            (EntryType::Char | EntryType::Block | EntryType::Fifo, _) => {
+                let header = entry.header();
+                let number = |n: io::Result<Option<u32>>| u64::from(n.ok().flatten().unwrap_or(0));
+                let device = stat::makedev(number(header.device_major()), number(header.device_minor()));
+                if kind == EntryType::Char && device == 0 {
+                    return Err(refused("is the character device 0:0, which is overlay's own mark for a removed file"));
+                }
+                self.node(&name, kind, device, &attributes)
+            }
+            (EntryType::XGlobalHeader, _) => Ok(()),
+            (other, _) => return Err(refused(&format!("has the type {:?}, which layers do not have", char::from(other.as_byte())))),
+        };
+        made
+    }
+
+    /// Where an error stands in the way to an entry, names what leads out.
+    fn way(&self, error: ImageError, entry: &str) -> ImageError {
+        match error {
+            ImageError::Sys(SysError { errno: Errno::EXDEV, .. }) => {
+                ImageError::Refused { entry: entry.to_owned(), problem: "goes through a symbolic link that leads out of the layer".into() }
+            }
+            ImageError::Sys(SysError { errno: Errno::ENOTDIR, .. }) => {
+                ImageError::Refused { entry: entry.to_owned(), problem: "lies below something that is not a directory".into() }
+            }
+            ImageError::Sys(SysError { errno: Errno::ELOOP, .. }) => {
+                ImageError::Refused { entry: entry.to_owned(), problem: "goes through symbolic links that lead in a circle".into() }
+            }
+            other => other,
+        }
+    }
+
+    fn hard_link_error(&self, error: ImageError, entry: &str, target: &Path) -> ImageError {
+        match error {
+            ImageError::Sys(SysError { errno: Errno::ENOENT, .. }) => ImageError::Refused {
+                entry: entry.to_owned(),
+                problem: format!("is a hard link to {:?}, which the layer does not hold", target.display().to_string()),
+            },
+            other => self.way(other, entry),
+        }
+    }
+
+    fn parent(&self) -> &OwnedFd {
+        self.parent.as_ref().map_or(&self.root, |(_, fd)| fd)
+    }
+
+    /// Opens a directory below the root, never out of it.
+    fn beneath(&self, path: &Path) -> nix::Result<OwnedFd> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let how = OpenHow::new()
+            .flags(OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        openat2(&self.root, path, how)
+    }
+
+    /// Makes `folder` the current parent. Directories that the archive did not list are made 0755.
+    fn enter(&mut self, folder: &Path) -> Result<(), ImageError> {
+        if self.parent.as_ref().is_some_and(|(path, _)| path == folder) {
+            return Ok(());
+        }
+        let fd = match self.beneath(folder) {
+            Err(Errno::ENOENT) => {
+                let mut so_far = PathBuf::new();
+                for component in folder.components() {
+                    let above = self.beneath(&so_far).or_sys_with(|| at("open", &so_far))?;
+                    so_far.push(component);
+                    match stat::mkdirat(&above, component.as_os_str(), Mode::from_bits_truncate(0o755)) {
+                        Ok(()) | Err(Errno::EEXIST) => {}
+                        Err(errno) => return Err(SysError::new(at("create", &so_far), errno).into()),
+                    }
+                }
+                self.beneath(folder)
+            }
+            other => other,
+        };
+        let fd = fd.or_sys_with(|| at("open", folder))?;
+        self.parent = Some((folder.to_owned(), fd));
+        Ok(())
+    }
+
+    /// Makes way for a new entry: a later one of the same name replaces the earlier.
+    fn clear(&mut self, name: &OsStr) -> Result<(), ImageError> {
+        let gone = match unistd::unlinkat(self.parent(), name, UnlinkatFlags::NoRemoveDir) {
+            Err(Errno::EISDIR) => {
+                let path = PathBuf::from(format!("/proc/self/fd/{}", self.parent().as_raw_fd())).join(name);
+                remove_tree(&path)?;
+                let (folder, _) = self.parent.as_ref().map_or((Path::new(""), ()), |(p, _)| (p.as_path(), ()));
+                let removed = folder.join(name);
+                self.directories.retain(|(path, ..)| !path.starts_with(&removed));
+                return Ok(());
+            }
+            Err(Errno::ENOENT) => Ok(()),
+            other => other,
+        };
+        Ok(gone.or_sys_with(|| at("replace", Path::new(name)))?)
+    }
+
+    fn directory(&mut self, name: &OsStr, path: &Path, attributes: &Attributes) -> Result<(), ImageError> {
+        let parent = self.parent();
+        let existing = stat::fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok();
+        let was_removed = existing.is_some_and(|s| is_whiteout(&s));
+        if existing.is_none_or(|s| SFlag::from_bits_truncate(s.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFDIR) {
+            self.clear(name)?;
+            stat::mkdirat(self.parent(), name, Mode::S_IRWXU).or_sys_with(|| at("create", path))?;
+        }
+        self.own(name, attributes)?;
+        let fd = self.beneath(path).or_sys_with(|| at("open", path))?;
+        self.extend(fd.as_fd(), attributes)?;
+        // Removed and made again in one layer: nothing of the old one shows through.
+        if was_removed {
+            self.opaque(fd.as_fd())?;
+        }
+        self.directories.push((path.to_owned(), attributes.mode, attributes.modified));
+        Ok(())
+    }
+
+    fn file<R: Read>(&mut self, name: &OsStr, entry: &mut tar::Entry<'_, R>, attributes: &Attributes) -> Result<(), ImageError> {
+        self.clear(name)?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = nix::fcntl::openat(self.parent(), name, flags, Mode::S_IRUSR | Mode::S_IWUSR).or_sys_with(|| at("create", Path::new(name)))?;
+        let mut file = File::from(fd);
+        io::copy(entry, &mut file).or_sys_with(|| at("write", Path::new(name)))?;
+        self.own(name, attributes)?;
+        self.extend(file.as_fd(), attributes)?;
+        // After chown(2), which takes the setuid bit away.
+        stat::fchmod(&file, attributes.mode).or_sys_with(|| at("set the mode of", Path::new(name)))?;
+        stat::futimens(&file, &attributes.modified, &attributes.modified).or_sys_with(|| at("set the time of", Path::new(name)))?;
+        Ok(())
+    }
+
+    fn symlink(&mut self, name: &OsStr, to: &[u8], attributes: &Attributes) -> Result<(), ImageError> {
+        self.clear(name)?;
+        unistd::symlinkat(OsStr::from_bytes(to), self.parent(), name).or_sys_with(|| at("create", Path::new(name)))?;
+        self.own(name, attributes)?;
+        self.date(name, &attributes.modified)
+    }
+
+    fn hard_link(&mut self, name: &OsStr, target: &Path) -> Result<(), ImageError> {
+        let (Some(target_name), Some(folder)) = (target.file_name(), target.parent()) else {
+            return Err(SysError::new(at("link to", target), Errno::ENOENT).into());
+        };
+        let from = self.beneath(folder).or_sys_with(|| at("open", folder))?;
+        // A file linked to itself stays.
+        let same = |fd: &OwnedFd, name: &OsStr| stat::fstatat(fd, name, AtFlags::AT_SYMLINK_NOFOLLOW).map(|s| (s.st_dev, s.st_ino));
+        let at_target = same(&from, target_name).or_sys_with(|| at("link to", target))?;
+        if same(self.parent(), name) == Ok(at_target) {
+            return Ok(());
+        }
+        self.clear(name)?;
+        unistd::linkat(&from, target_name, self.parent(), name, LinkatFlags::empty()).or_sys_with(|| at("link to", target))?;
+        Ok(())
+    }
+
+    fn node(&mut self, name: &OsStr, kind: EntryType, device: u64, attributes: &Attributes) -> Result<(), ImageError> {
+        let kind = match kind {
+            EntryType::Fifo => SFlag::S_IFIFO,
+            _ if !self.as_root => return Ok(()),
+            EntryType::Char => SFlag::S_IFCHR,
+            _ => SFlag::S_IFBLK,
+        };
+        self.clear(name)?;
+        stat::mknodat(self.parent(), name, kind, Mode::empty(), device).or_sys_with(|| at("create device", Path::new(name)))?;
+        self.own(name, attributes)?;
+        stat::fchmodat(self.parent(), name, attributes.mode, FchmodatFlags::FollowSymlink).or_sys_with(|| at("set the mode of", Path::new(name)))?;
+        self.date(name, &attributes.modified)
+    }
+
+    fn whiteout(&mut self, hidden: &OsStr, entry: &str) -> Result<(), ImageError> {
+        let refuse = |problem: &str| ImageError::Refused { entry: entry.to_owned(), problem: problem.to_owned() };
+        if hidden == ".wh..opq" {
+            let folder = self.parent.as_ref().map(|(p, _)| p.clone()).unwrap_or_default();
+            let fd = self.beneath(&folder).or_sys_with(|| at("open", &folder))?;
+            return self.opaque(fd.as_fd());
+        }
+        // The rest of AUFS's own bookkeeping, which old archives carry along.
+        if hidden.as_bytes().starts_with(WHITEOUT.as_bytes()) {
+            return Ok(());
+        }
+        if matches!(hidden.as_bytes(), b"" | b"." | b"..") {
+            return Err(refuse("is a whiteout of no file's name"));
+        }
+        match stat::mknodat(self.parent(), hidden, SFlag::S_IFCHR, Mode::empty(), 0) {
+            // The layer itself has a file of that name: a whiteout hides lower layers only.
+            Ok(()) | Err(Errno::EEXIST) => Ok(()),
+            Err(errno) => Err(SysError::new(at("create the whiteout", Path::new(hidden)), errno).into()),
+        }
+    }
+
+    fn opaque(&self, dir: impl AsFd) -> Result<(), ImageError> {
+        let name = if self.as_root { "trusted.overlay.opaque" } else { "user.overlay.opaque" };
+        Ok(xattr::set_deref(by_descriptor(dir), name, b"y").or_sys("mark a directory opaque")?)
+    }
+
+    fn own(&self, name: &OsStr, attributes: &Attributes) -> Result<(), ImageError> {
+        if !self.as_root {
+            return Ok(());
+        }
+        let (uid, gid) = attributes.owner;
+        unistd::fchownat(self.parent(), name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
+            .or_sys_with(|| at("set the owner of", Path::new(name)))?;
+        Ok(())
+    }
+
+    fn date(&self, name: &OsStr, time: &TimeSpec) -> Result<(), ImageError> {
+        stat::utimensat(self.parent(), name, time, time, UtimensatFlags::NoFollowSymlink)
+            .or_sys_with(|| at("set the time of", Path::new(name)))?;
+        Ok(())
+    }
+
+    /// Sets extended attributes. An attribute that this filesystem or user cannot have is left out,
+    /// and overlay's own are never taken from an archive: they could point a lookup elsewhere.
+    fn extend(&self, file: impl AsFd, attributes: &Attributes) -> Result<(), ImageError> {
+        let path = by_descriptor(file);
+        for (name, value) in &attributes.extended {
+            let text = name.to_string_lossy();
+            if text.starts_with("trusted.") || text.starts_with("user.overlay.") {
+                continue;
+            }
+            match xattr::set_deref(&path, name, value) {
+                Err(e) if !matches!(e.raw_os_error().map(Errno::from_raw), Some(Errno::EOPNOTSUPP | Errno::EPERM)) => {
+                    return Err(e).or_sys_with(|| format!("set the attribute {text}")).map_err(Into::into);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the directories' modes and times, innermost first.
+    fn finish(mut self) -> Result<(), ImageError> {
+        self.parent = None;
+        let mut directories = std::mem::take(&mut self.directories);
+        directories.sort_by(|a, b| b.0.cmp(&a.0));
+        for (path, mode, time) in directories {
+            let fd = match self.beneath(&path) {
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EXDEV) => continue,
+                other => other.or_sys_with(|| at("open", &path))?,
+            };
+            let shown = by_descriptor(&fd);
+            stat::utimensat(&fd, &shown, &time, &time, UtimensatFlags::FollowSymlink).or_sys_with(|| at("set the time of", &path))?;
+            stat::fchmodat(&fd, &shown, mode, FchmodatFlags::FollowSymlink).or_sys_with(|| at("set the mode of", &path))?;
+        }
+        Ok(())
+    }
+}
+
+/// True for overlay's mark of a removed file.
+pub fn is_whiteout(stat: &stat::FileStat) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR && stat.st_rdev == 0
+}
+
+/// A path to an open file, for the calls that take no O_PATH descriptor.
+fn by_descriptor(file: impl AsFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))
+}
+
+/// The path of an entry below the root; or what is wrong with it.
+fn inside(name: &[u8]) -> Result<PathBuf, &'static str> {
+    if name.first() == Some(&b'/') {
+        return Err("is an absolute path");
+    }
+    if name.contains(&0) {
+        return Err("has a zero byte in it");
+    }
+    let mut path = PathBuf::new();
+    for component in name.split(|b| *b == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." => return Err("climbs out with \"..\""),
+            other => path.push(OsStr::from_bytes(other)),
+        }
+    }
+    Ok(path)
+}
+
+fn attributes<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Attributes, ImageError> {
+    let broken = |e: io::Error| ImageError::malformed("the layer's tar", e);
+    let header = entry.header();
+    let id = |n: io::Result<u64>| n.map_err(broken).map(|n| u32::try_from(n).unwrap_or(u32::MAX - 1));
+    let mut owner = (id(header.uid())?, id(header.gid())?);
+    let mode = Mode::from_bits_truncate(header.mode().map_err(broken)? & 0o7777);
+    let mut modified = TimeSpec::new(i64::try_from(header.mtime().map_err(broken)?).unwrap_or(0), 0);
+    let mut extended = Vec::new();
+    for record in entry.pax_extensions().map_err(broken)?.into_iter().flatten() {
+        let record = record.map_err(broken)?;
+        let value = record.value().unwrap_or_default();
+        match record.key().unwrap_or_default() {
+            "uid" => owner.0 = value.parse().unwrap_or(owner.0),
+            "gid" => owner.1 = value.parse().unwrap_or(owner.1),
+            "mtime" => modified = pax_time(value).unwrap_or(modified),
+            key => {
+                if let Some(name) = key.strip_prefix("SCHILY.xattr.") {
+                    extended.push((OsString::from_vec(name.as_bytes().to_vec()), record.value_bytes().to_vec()));
+                }
+            }
+        }
+    }
+    Ok(Attributes { mode, owner: (Uid::from_raw(owner.0), Gid::from_raw(owner.1)), modified, extended })
+}
+
+/// `1700000000.25` as seconds and nanoseconds.
+fn pax_time(text: &str) -> Option<TimeSpec> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let nanos: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+    Some(TimeSpec::new(seconds.parse().ok()?, nanos.parse().ok()?))
+}
