@@ -1,7 +1,7 @@
 //! Files that are whole or not there: written aside, synced, renamed (rename(2), fsync(2), flock(2)).
 
 use super::error::at;
-use super::ImageError;
+use super::Error;
 use crate::kernel::OrSys;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Waits until no other process holds the lock at `path`, and makes its file if needed.
-    pub(super) fn exclusive(path: &Path) -> Result<Self, ImageError> {
+    pub(super) fn exclusive(path: &Path) -> Result<Self, Error> {
         let file = File::options().create(true).append(true).open(path).or_sys_with(|| at("open", path))?;
         file.lock().or_sys_with(|| at("lock", path))?;
         Ok(Self { _file: file })
@@ -41,14 +41,14 @@ pub(super) struct Aside {
 
 impl Aside {
     /// An empty file in `dir`, which must be on the filesystem that the file shall end on.
-    pub(super) fn new(dir: &Path) -> Result<Self, ImageError> {
+    pub(super) fn new(dir: &Path) -> Result<Self, Error> {
         let path = fresh(dir);
         let file = File::options().read(true).write(true).create_new(true).open(&path).or_sys_with(|| at("create", &path))?;
         Ok(Self { file, path, kept: false })
     }
 
     /// Syncs it and gives it its name, over whatever was there.
-    pub(super) fn keep(mut self, to: &Path) -> Result<(), ImageError> {
+    pub(super) fn keep(mut self, to: &Path) -> Result<(), Error> {
         self.file.sync_all().or_sys_with(|| at("write", to))?;
         fs::rename(&self.path, to).or_sys_with(|| at("create", to))?;
         self.kept = true;
@@ -74,7 +74,7 @@ impl Drop for Aside {
 }
 
 /// Makes a rename last: the name itself is written to disk.
-pub(super) fn sync_parent(path: &Path) -> Result<(), ImageError> {
+pub(super) fn sync_parent(path: &Path) -> Result<(), Error> {
     let Some(dir) = path.parent() else { return Ok(()) };
     let file = File::open(dir).or_sys_with(|| at("open", dir))?;
     file.sync_all().or_sys_with(|| at("write", dir))?;
@@ -82,7 +82,7 @@ pub(super) fn sync_parent(path: &Path) -> Result<(), ImageError> {
 }
 
 /// Writes a small file whole.
-pub(super) fn write_whole(dir: &Path, to: &Path, bytes: &[u8]) -> Result<(), ImageError> {
+pub(super) fn write_whole(dir: &Path, to: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut aside = Aside::new(dir)?;
     aside.write_all(bytes).or_sys_with(|| at("write", to))?;
     aside.keep(to)

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// An image that cannot be named, found, read, unpacked or written.
 #[derive(Debug, Error)]
-pub enum ImageError {
+pub enum Error {
     /// The text is no image reference.
     #[error("{text:?} is not an image reference: {problem}")]
     BadReference {
@@ -77,7 +77,7 @@ pub enum ImageError {
     Sys(#[from] SysError),
 }
 
-impl ImageError {
+impl Error {
     /// A file that cannot be understood.
     pub fn malformed(what: impl Into<String>, problem: impl ToString) -> Self {
         Self::Malformed { what: what.into(), problem: problem.to_string() }
@@ -89,7 +89,7 @@ impl ImageError {
     }
 }
 
-impl Explain for ImageError {
+impl Explain for Error {
     fn why(&self) -> Option<String> {
         match self {
             Self::NotFound { .. } => Some("skiff runs what is in its own store; it has not asked a registry".into()),

@@ -4,7 +4,7 @@
 //! changes the first and never the second (OCI image spec, layer.md and config.md).
 
 use super::store::BlobWriter;
-use super::ImageError;
+use super::Error;
 use crate::kernel::OrSys;
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
@@ -56,13 +56,13 @@ impl<R: Read> Read for Hashing<R> {
 }
 
 /// The tar inside a layer, whatever it is compressed with: gzip or nothing.
-pub fn tar_of<'a>(layer: impl Read + 'a) -> Result<Box<dyn Read + 'a>, ImageError> {
+pub fn tar_of<'a>(layer: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Error> {
     let mut reader = BufReader::with_capacity(1 << 16, layer);
     let start = reader.fill_buf().or_sys("read the layer")?;
     match start {
         [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(reader))),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            Err(ImageError::malformed("the layer", "it is compressed with zstd, and skiff reads gzip and plain tar"))
+            Err(Error::malformed("the layer", "it is compressed with zstd, and skiff reads gzip and plain tar"))
         }
         _ => Ok(Box::new(reader)),
     }
@@ -91,7 +91,7 @@ impl LayerWriter {
     }
 
     /// Ends the layer: now it is in the store.
-    pub fn finish(self) -> Result<Layer, ImageError> {
+    pub fn finish(self) -> Result<Layer, Error> {
         let diff_id = digest_of(self.hasher);
         let blob = self.gzip.finish().or_sys("write the layer")?;
         Ok(Layer { descriptor: blob.finish(MediaType::ImageLayerGzip)?, diff_id })

@@ -18,6 +18,6 @@ pub mod store;
 pub mod unpack;
 
 pub use base::Progress;
-pub use error::ImageError;
+pub use error::Error;
 pub use reference::Reference;
 pub use store::{Image, Store};

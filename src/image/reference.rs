@@ -4,7 +4,7 @@
 //! registry if it has a dot or a colon or is `localhost`; `docker.io/library/` is what Docker puts in
 //! front of a short name, so it is left out again and both spellings mean the same image.
 
-use super::ImageError;
+use super::Error;
 use oci_spec::image::Digest;
 use std::fmt;
 use std::str::FromStr;
@@ -61,10 +61,10 @@ impl fmt::Display for Reference {
 }
 
 impl FromStr for Reference {
-    type Err = ImageError;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, ImageError> {
-        parse(text).map_err(|problem| ImageError::BadReference { text: text.to_owned(), problem })
+    fn from_str(text: &str) -> Result<Self, Error> {
+        parse(text).map_err(|problem| Error::BadReference { text: text.to_owned(), problem })
     }
 }
 

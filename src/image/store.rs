@@ -14,7 +14,7 @@
 use super::aside::{Aside, Lock, write_whole};
 use super::error::at;
 use super::layer::{self, Hashing, LayerWriter};
-use super::{ImageError, Progress, Reference, base, unpack};
+use super::{Error, Progress, Reference, base, unpack};
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
 use oci_spec::image::{
@@ -41,6 +41,8 @@ pub struct Store {
 #[derive(Debug, Clone)]
 pub struct Image {
     root: PathBuf,
+    /// The layers' directories, lowest first; there once [`Image::layer_dirs`] or [`Store::obtain`] said so.
+    pub layers: Vec<PathBuf>,
     /// Digest of the manifest: what a registry calls the image.
     pub digest: Digest,
     /// Digest of the config: the image ID.
@@ -78,7 +80,7 @@ impl Store {
 
     /// The image called `reference`: a name, `name@digest`, or the beginning of an image ID.
     /// Reads three small files; hashes and unpacks nothing.
-    pub fn resolve(&self, reference: &str) -> Result<Image, ImageError> {
+    pub fn resolve(&self, reference: &str) -> Result<Image, Error> {
         let index = self.index()?;
         // An ID may have upper case nowhere and colons only after sha256, so a name never looks like it by accident.
         let parsed = match Reference::from_str(reference) {
@@ -95,35 +97,40 @@ impl Store {
         }
         let key = parsed.map_or_else(|| reference.to_owned(), |r| if r.digest.is_some() { r.to_string() } else { r.key() });
         let nearest = nearest(&key, names(&index));
-        Err(ImageError::NotFound { reference: key, nearest })
+        Err(Error::NotFound { reference: key, nearest })
     }
 
-    /// As [`Store::resolve`]; `base` is made if it is not there yet.
-    pub fn obtain(&self, reference: &str, progress: &mut dyn FnMut(Progress)) -> Result<Image, ImageError> {
-        match self.resolve(reference) {
-            Err(ImageError::NotFound { reference, .. }) if reference == base::NAME => {
+    /// As [`Store::resolve`], ready to be run: `base` is made if it is not there yet, and the layers
+    /// are unpacked if they never were.
+    pub fn obtain(&self, reference: &str, progress: &mut dyn FnMut(Progress)) -> Result<Image, Error> {
+        let image = match self.resolve(reference) {
+            Err(Error::NotFound { reference, .. }) if reference == base::NAME => {
                 base::make(self, progress)?;
                 self.resolve(base::NAME)
             }
             other => other,
-        }
+        }?;
+        image.layer_dirs()?;
+        Ok(image)
     }
 
     /// The image whose manifest has this digest.
-    pub fn image(&self, digest: &Digest) -> Result<Image, ImageError> {
+    pub fn image(&self, digest: &Digest) -> Result<Image, Error> {
         let manifest: ImageManifest = self.document(digest, "manifest")?;
         let id = manifest.config().digest().clone();
         let config: ImageConfiguration = self.document(&id, "config")?;
-        let (layers, diff_ids) = (manifest.layers().len(), config.rootfs().diff_ids().len());
-        if layers != diff_ids {
-            let problem = format!("it has {layers} layers, and its config {diff_ids} diff IDs");
-            return Err(ImageError::malformed(format!("manifest {digest}"), problem));
+        let (stored, diff_ids) = (manifest.layers().len(), config.rootfs().diff_ids());
+        if stored != diff_ids.len() {
+            let problem = format!("it has {stored} layers, and its config {} diff IDs", diff_ids.len());
+            return Err(Error::malformed(format!("manifest {digest}"), problem));
         }
-        Ok(Image { root: self.root.clone(), digest: digest.clone(), id, config, manifest })
+        let layers = diff_ids.iter().map(|diff_id| Ok(self.root.join("layers").join(sha256(diff_id, &id)?.digest())));
+        let layers = layers.collect::<Result<_, Error>>()?;
+        Ok(Image { root: self.root.clone(), layers, digest: digest.clone(), id, config, manifest })
     }
 
     /// All lines of the index, sorted by name.
-    pub fn entries(&self) -> Result<Vec<Entry>, ImageError> {
+    pub fn entries(&self) -> Result<Vec<Entry>, Error> {
         let index = self.index()?;
         let mut entries: Vec<Entry> =
             index.manifests().iter().map(|d| Entry { name: name_of(d).map(str::to_owned), digest: d.digest().clone() }).collect();
@@ -132,23 +139,23 @@ impl Store {
     }
 
     /// The names of an image, sorted.
-    pub fn names_of(&self, digest: &Digest) -> Result<Vec<String>, ImageError> {
+    pub fn names_of(&self, digest: &Digest) -> Result<Vec<String>, Error> {
         Ok(self.entries()?.into_iter().filter(|e| e.digest == *digest).filter_map(|e| e.name).collect())
     }
 
     /// Opens a blob to be read as it is stored.
-    pub fn blob(&self, digest: &Digest) -> Result<File, ImageError> {
+    pub fn blob(&self, digest: &Digest) -> Result<File, Error> {
         let path = self.blob_path(digest);
         Ok(File::open(&path).or_sys_with(|| at("open", &path))?)
     }
 
     /// The exact bytes of a manifest or config.
-    pub fn document_bytes(&self, digest: &Digest) -> Result<Vec<u8>, ImageError> {
+    pub fn document_bytes(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
         read_document(&self.blob_path(digest))
     }
 
     /// Takes the writers' lock, and makes the layout if it is not there.
-    pub fn write(&self) -> Result<Writer<'_>, ImageError> {
+    pub fn write(&self) -> Result<Writer<'_>, Error> {
         let layout = self.layout();
         let blobs = layout.join("blobs/sha256");
         fs::create_dir_all(&blobs).or_sys_with(|| at("create", &blobs))?;
@@ -167,7 +174,7 @@ impl Store {
         Ok(writer)
     }
 
-    fn index(&self) -> Result<ImageIndex, ImageError> {
+    fn index(&self) -> Result<ImageIndex, Error> {
         let path = self.layout().join("index.json");
         if !path.try_exists().or_sys_with(|| at("open", &path))? {
             return Ok(ImageIndex::default());
@@ -175,19 +182,19 @@ impl Store {
         parse(&read_document(&path)?, &path.display().to_string())
     }
 
-    fn document<T: DeserializeOwned>(&self, digest: &Digest, kind: &str) -> Result<T, ImageError> {
+    fn document<T: DeserializeOwned>(&self, digest: &Digest, kind: &str) -> Result<T, Error> {
         parse(&self.document_bytes(digest)?, &format!("{kind} {digest}"))
     }
 
     /// The only image whose ID begins with `hex`.
-    fn by_id(&self, index: &ImageIndex, hex: &str) -> Result<Option<Image>, ImageError> {
+    fn by_id(&self, index: &ImageIndex, hex: &str) -> Result<Option<Image>, Error> {
         if hex.is_empty() || !hex.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)) {
             return Ok(None);
         }
         let digests: BTreeSet<&str> = index.manifests().iter().map(|d| d.digest().as_ref()).collect();
         let mut found: Vec<Image> = Vec::new();
         for digest in digests {
-            let digest = Digest::from_str(digest).map_err(|e| ImageError::malformed("index.json", e))?;
+            let digest = Digest::from_str(digest).map_err(|e| Error::malformed("index.json", e))?;
             let image = self.image(&digest)?;
             if (image.id.digest().starts_with(hex) || digest.digest() == hex) && !found.iter().any(|f| f.id == image.id) {
                 found.push(image);
@@ -195,7 +202,7 @@ impl Store {
         }
         match found.len() {
             0 | 1 => Ok(found.pop()),
-            count => Err(ImageError::Ambiguous { id: hex.to_owned(), count }),
+            count => Err(Error::Ambiguous { id: hex.to_owned(), count }),
         }
     }
 }
@@ -203,19 +210,13 @@ impl Store {
 impl Image {
     /// The layers' directories, lowest first. A layer that no image needed before is unpacked now;
     /// otherwise this costs one stat(2) a layer.
-    pub fn layer_dirs(&self) -> Result<Vec<PathBuf>, ImageError> {
-        let layers = self.root.join("layers");
-        let pairs = self.config.rootfs().diff_ids().iter().zip(self.manifest.layers());
-        let unpacked = pairs.map(|(diff_id, descriptor)| {
-            let diff_id = Digest::from_str(diff_id).map_err(|e| ImageError::malformed(format!("config {}", self.id), e))?;
-            let dir = layers.join(diff_id.digest());
-            if !dir.is_dir() {
-                let blob = Store::open(&self.root).blob(descriptor.digest())?;
-                unpack::layer(&layers, &diff_id, blob)?;
-            }
-            Ok(dir)
-        });
-        unpacked.collect()
+    pub fn layer_dirs(&self) -> Result<&[PathBuf], Error> {
+        for i in (0..self.layers.len()).filter(|i| !self.layers[*i].is_dir()) {
+            let diff_id = sha256(&self.config.rootfs().diff_ids()[i], &self.id)?;
+            let blob = Store::open(&self.root).blob(self.manifest.layers()[i].digest())?;
+            unpack::layer(&self.root.join("layers"), &diff_id, blob)?;
+        }
+        Ok(&self.layers)
     }
 
     /// Bytes of the stored layers together.
@@ -233,13 +234,13 @@ pub struct Writer<'a> {
 
 impl Writer<'_> {
     /// A blob to be written.
-    pub fn blob(&self) -> Result<BlobWriter, ImageError> {
+    pub fn blob(&self) -> Result<BlobWriter, Error> {
         let layout = self.store.layout();
         Ok(BlobWriter { aside: Aside::new(&self.aside())?, hasher: Sha256::new(), size: 0, blobs: layout.join("blobs/sha256") })
     }
 
     /// A layer to be written, as tar.
-    pub fn layer(&self) -> Result<LayerWriter, ImageError> {
+    pub fn layer(&self) -> Result<LayerWriter, Error> {
         Ok(LayerWriter::new(self.blob()?))
     }
 
@@ -249,14 +250,14 @@ impl Writer<'_> {
     }
 
     /// Stores some bytes.
-    pub fn put(&self, bytes: &[u8], media_type: MediaType) -> Result<Descriptor, ImageError> {
+    pub fn put(&self, bytes: &[u8], media_type: MediaType) -> Result<Descriptor, Error> {
         let mut blob = self.blob()?;
         blob.write_all(bytes).or_sys("write an image's document")?;
         blob.finish(media_type)
     }
 
     /// Stores what `from` holds if it hashes to what `descriptor` says.
-    pub fn copy(&self, from: impl Read, descriptor: &Descriptor) -> Result<(), ImageError> {
+    pub fn copy(&self, from: impl Read, descriptor: &Descriptor) -> Result<(), Error> {
         let path = self.store.blob_path(descriptor.digest());
         if path.exists() {
             return Ok(());
@@ -270,7 +271,7 @@ impl Writer<'_> {
     }
 
     /// Stores the manifest of a config and its layers.
-    pub fn manifest(&self, config: &Descriptor, layers: &[Descriptor]) -> Result<Descriptor, ImageError> {
+    pub fn manifest(&self, config: &Descriptor, layers: &[Descriptor]) -> Result<Descriptor, Error> {
         let document = serde_json::json!({
             "schemaVersion": 2,
             "mediaType": MediaType::ImageManifest,
@@ -281,7 +282,7 @@ impl Writer<'_> {
     }
 
     /// Gives an image its names. Another image that had one keeps its place, nameless.
-    pub fn name(&self, manifest: &Descriptor, names: &[String]) -> Result<(), ImageError> {
+    pub fn name(&self, manifest: &Descriptor, names: &[String]) -> Result<(), Error> {
         let mut index = self.store.index()?;
         let entries = index.manifests().clone();
         let taken = |d: &Descriptor| name_of(d).is_some_and(|n| names.iter().any(|name| name == n));
@@ -310,7 +311,7 @@ impl Writer<'_> {
 
     /// Takes one name away, or with `None` the image's line altogether. Gives what was removed with
     /// the last line: the digests that no other image uses.
-    pub fn forget(&self, digest: &Digest, name: Option<&str>) -> Result<Vec<Digest>, ImageError> {
+    pub fn forget(&self, digest: &Digest, name: Option<&str>) -> Result<Vec<Digest>, Error> {
         let mut index = self.store.index()?;
         let mut lines = index.manifests().clone();
         lines.retain(|d| d.digest() != digest || name.is_some_and(|n| name_of(d) != Some(n)));
@@ -323,7 +324,7 @@ impl Writer<'_> {
     }
 
     /// Removes what only `image` used: its documents, layers, and their unpacked directories.
-    fn collect(&self, image: &Image) -> Result<Vec<Digest>, ImageError> {
+    fn collect(&self, image: &Image) -> Result<Vec<Digest>, Error> {
         let others: Vec<Image> = self.store.entries()?.iter().map(|e| self.store.image(&e.digest)).collect::<Result<_, _>>()?;
         let used: BTreeSet<String> = others.iter().flat_map(blobs_of).map(|d| d.to_string()).collect();
         let gone: Vec<Digest> = blobs_of(image).into_iter().filter(|d| !used.contains(d.as_ref())).collect();
@@ -345,9 +346,9 @@ impl Writer<'_> {
         Ok(gone)
     }
 
-    fn write_index(&self, index: &ImageIndex) -> Result<(), ImageError> {
+    fn write_index(&self, index: &ImageIndex) -> Result<(), Error> {
         let path = self.store.layout().join("index.json");
-        let text = serde_json::to_vec(index).map_err(|e| ImageError::malformed("index.json", e))?;
+        let text = serde_json::to_vec(index).map_err(|e| Error::malformed("index.json", e))?;
         write_whole(&self.aside(), &path, &text)
     }
 }
@@ -363,7 +364,7 @@ pub struct BlobWriter {
 
 impl BlobWriter {
     /// Ends the blob: synced, and named by what it hashes to.
-    pub fn finish(self, media_type: MediaType) -> Result<Descriptor, ImageError> {
+    pub fn finish(self, media_type: MediaType) -> Result<Descriptor, Error> {
         let digest = layer::digest_of(self.hasher);
         self.aside.keep(&self.blobs.join(digest.digest()))?;
         Ok(Descriptor::new(media_type, self.size, digest))
@@ -383,28 +384,34 @@ impl Write for BlobWriter {
 }
 
 /// Reads a JSON document, and no more of it than one should have.
-pub(super) fn read_document(path: &Path) -> Result<Vec<u8>, ImageError> {
+pub(super) fn read_document(path: &Path) -> Result<Vec<u8>, Error> {
     let file = File::open(path).or_sys_with(|| at("open", path))?;
     let mut bytes = Vec::new();
     file.take(DOCUMENT_MAX + 1).read_to_end(&mut bytes).or_sys_with(|| at("read", path))?;
     if bytes.len() as u64 > DOCUMENT_MAX {
-        return Err(ImageError::malformed(path.display().to_string(), "it is longer than 4 MiB"));
+        return Err(Error::malformed(path.display().to_string(), "it is longer than 4 MiB"));
     }
     Ok(bytes)
 }
 
 /// Parses a JSON document.
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, ImageError> {
-    serde_json::from_slice(bytes).map_err(|e| ImageError::malformed(what, e))
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|e| Error::malformed(what, e))
 }
 
 /// Content must hash to what it is called.
-pub(super) fn check_digest(what: &str, expected: &Digest, found: &Digest) -> Result<(), ImageError> {
+pub(super) fn check_digest(what: &str, expected: &Digest, found: &Digest) -> Result<(), Error> {
     if expected == found {
         return Ok(());
     }
     let what = format!("{what} {}", &expected.digest()[..expected.digest().len().min(12)]);
-    Err(ImageError::WrongDigest { what, expected: expected.to_string(), found: found.to_string() })
+    Err(Error::WrongDigest { what, expected: expected.to_string(), found: found.to_string() })
+}
+
+/// A diff ID, which names a directory: 64 hexadecimal digits and nothing else.
+fn sha256(diff_id: &str, config: &Digest) -> Result<Digest, Error> {
+    let digest = Digest::from_str(diff_id).ok().filter(|_| diff_id.starts_with("sha256:"));
+    digest.ok_or_else(|| Error::malformed(format!("config {config}"), format!("{diff_id:?} is not a sha256 digest")))
 }
 
 /// The name that a line of the index gives its manifest.

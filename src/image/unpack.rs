@@ -17,7 +17,7 @@ use super::aside::{Lock, fresh, sync_parent};
 use super::error::at;
 use super::layer::{Hashing, tar_of};
 use super::store::check_digest;
-use super::ImageError;
+use super::Error;
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
@@ -39,7 +39,7 @@ pub const WHITEOUT: &str = ".wh.";
 pub const OPAQUE: &str = ".wh..wh..opq";
 
 /// Unpacks `blob` to `layers/<diff ID>`, unless another process did meanwhile.
-pub fn layer(layers: &Path, diff_id: &Digest, blob: impl Read) -> Result<(), ImageError> {
+pub fn layer(layers: &Path, diff_id: &Digest, blob: impl Read) -> Result<(), Error> {
     let dir = layers.join(diff_id.digest());
     let _lock = lock(layers)?;
     if dir.is_dir() {
@@ -60,7 +60,7 @@ pub fn layer(layers: &Path, diff_id: &Digest, blob: impl Read) -> Result<(), Ima
 }
 
 /// Removes an unpacked layer: renamed away first, so that a half-removed one is never taken for whole.
-pub fn remove(layers: &Path, diff_id: &Digest) -> Result<(), ImageError> {
+pub fn remove(layers: &Path, diff_id: &Digest) -> Result<(), Error> {
     let dir = layers.join(diff_id.digest());
     if !dir.exists() {
         return Ok(());
@@ -72,7 +72,7 @@ pub fn remove(layers: &Path, diff_id: &Digest) -> Result<(), ImageError> {
 }
 
 /// Takes the lock under which layers are unpacked, and removes what a dead process left half-done.
-fn lock(layers: &Path) -> Result<Lock, ImageError> {
+fn lock(layers: &Path) -> Result<Lock, Error> {
     fs::create_dir_all(layers).or_sys_with(|| at("create", layers))?;
     let lock = Lock::exclusive(&layers.join(".lock"))?;
     let aside = layers.join(".aside");
@@ -83,15 +83,15 @@ fn lock(layers: &Path) -> Result<Lock, ImageError> {
     Ok(lock)
 }
 
-fn unpack_and_check(dir: &Path, diff_id: &Digest, blob: impl Read) -> Result<(), ImageError> {
+fn unpack_and_check(dir: &Path, diff_id: &Digest, blob: impl Read) -> Result<(), Error> {
     let mut tar = Hashing::new(tar_of(blob)?);
     tree(dir, &mut tar)?;
-    let (found, _) = tar.finish().map_err(|e| ImageError::malformed("the layer", e))?;
+    let (found, _) = tar.finish().map_err(|e| Error::malformed("the layer", e))?;
     check_digest("layer", diff_id, &found)
 }
 
 /// Removes a directory with all that is in it, also where it may not be written by its own owner.
-pub(super) fn remove_tree(dir: &Path) -> Result<(), ImageError> {
+pub(super) fn remove_tree(dir: &Path) -> Result<(), Error> {
     fn open_up(dir: &Path) {
         use std::os::unix::fs::PermissionsExt;
         let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
@@ -111,12 +111,12 @@ pub(super) fn remove_tree(dir: &Path) -> Result<(), ImageError> {
 }
 
 /// Unpacks the tar `from` into the empty directory `dir`.
-pub fn tree(dir: &Path, from: impl Read) -> Result<(), ImageError> {
+pub fn tree(dir: &Path, from: impl Read) -> Result<(), Error> {
     let root = nix::fcntl::open(dir, OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
         .or_sys_with(|| at("open", dir))?;
     let mut unpacking = Unpacking { root, parent: None, directories: Vec::new(), as_root: Uid::effective().is_root() };
     let mut archive = tar::Archive::new(from);
-    let broken = |e: io::Error| ImageError::malformed("the layer's tar", e);
+    let broken = |e: io::Error| Error::malformed("the layer's tar", e);
     for entry in archive.entries().map_err(broken)? {
         unpacking.entry(&mut entry.map_err(broken)?)?;
     }
@@ -142,9 +142,9 @@ struct Attributes {
 }
 
 impl Unpacking {
-    fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> Result<(), ImageError> {
+    fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> Result<(), Error> {
         let shown = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let refused = |problem: &str| ImageError::Refused { entry: shown.clone(), problem: problem.to_owned() };
+        let refused = |problem: &str| Error::Refused { entry: shown.clone(), problem: problem.to_owned() };
         let path = inside(&entry.path_bytes()).map_err(refused)?;
         let attributes = attributes(entry)?;
         let Some(name) = path.file_name().map(OsStr::to_owned) else {
@@ -183,24 +183,24 @@ impl Unpacking {
     }
 
     /// Where an error stands in the way to an entry, names what leads out.
-    fn way(&self, error: ImageError, entry: &str) -> ImageError {
+    fn way(&self, error: Error, entry: &str) -> Error {
         match error {
-            ImageError::Sys(SysError { errno: Errno::EXDEV, .. }) => {
-                ImageError::Refused { entry: entry.to_owned(), problem: "goes through a symbolic link that leads out of the layer".into() }
+            Error::Sys(SysError { errno: Errno::EXDEV, .. }) => {
+                Error::Refused { entry: entry.to_owned(), problem: "goes through a symbolic link that leads out of the layer".into() }
             }
-            ImageError::Sys(SysError { errno: Errno::ENOTDIR, .. }) => {
-                ImageError::Refused { entry: entry.to_owned(), problem: "lies below something that is not a directory".into() }
+            Error::Sys(SysError { errno: Errno::ENOTDIR, .. }) => {
+                Error::Refused { entry: entry.to_owned(), problem: "lies below something that is not a directory".into() }
             }
-            ImageError::Sys(SysError { errno: Errno::ELOOP, .. }) => {
-                ImageError::Refused { entry: entry.to_owned(), problem: "goes through symbolic links that lead in a circle".into() }
+            Error::Sys(SysError { errno: Errno::ELOOP, .. }) => {
+                Error::Refused { entry: entry.to_owned(), problem: "goes through symbolic links that lead in a circle".into() }
             }
             other => other,
         }
     }
 
-    fn hard_link_error(&self, error: ImageError, entry: &str, target: &Path) -> ImageError {
+    fn hard_link_error(&self, error: Error, entry: &str, target: &Path) -> Error {
         match error {
-            ImageError::Sys(SysError { errno: Errno::ENOENT, .. }) => ImageError::Refused {
+            Error::Sys(SysError { errno: Errno::ENOENT, .. }) => Error::Refused {
                 entry: entry.to_owned(),
                 problem: format!("is a hard link to {:?}, which the layer does not hold", target.display().to_string()),
             },
@@ -222,7 +222,7 @@ impl Unpacking {
     }
 
     /// Makes `folder` the current parent. Directories that the archive did not list are made 0755.
-    fn enter(&mut self, folder: &Path) -> Result<(), ImageError> {
+    fn enter(&mut self, folder: &Path) -> Result<(), Error> {
         if self.parent.as_ref().is_some_and(|(path, _)| path == folder) {
             return Ok(());
         }
@@ -247,7 +247,7 @@ impl Unpacking {
     }
 
     /// Makes way for a new entry: a later one of the same name replaces the earlier.
-    fn clear(&mut self, name: &OsStr) -> Result<(), ImageError> {
+    fn clear(&mut self, name: &OsStr) -> Result<(), Error> {
         let gone = match unistd::unlinkat(self.parent(), name, UnlinkatFlags::NoRemoveDir) {
             Err(Errno::EISDIR) => {
                 let path = PathBuf::from(format!("/proc/self/fd/{}", self.parent().as_raw_fd())).join(name);
@@ -263,7 +263,7 @@ impl Unpacking {
         Ok(gone.or_sys_with(|| at("replace", Path::new(name)))?)
     }
 
-    fn directory(&mut self, name: &OsStr, path: &Path, attributes: &Attributes) -> Result<(), ImageError> {
+    fn directory(&mut self, name: &OsStr, path: &Path, attributes: &Attributes) -> Result<(), Error> {
         let parent = self.parent();
         let existing = stat::fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok();
         let was_removed = existing.is_some_and(|s| is_whiteout(&s));
@@ -282,7 +282,7 @@ impl Unpacking {
         Ok(())
     }
 
-    fn file<R: Read>(&mut self, name: &OsStr, entry: &mut tar::Entry<'_, R>, attributes: &Attributes) -> Result<(), ImageError> {
+    fn file<R: Read>(&mut self, name: &OsStr, entry: &mut tar::Entry<'_, R>, attributes: &Attributes) -> Result<(), Error> {
         self.clear(name)?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = nix::fcntl::openat(self.parent(), name, flags, Mode::S_IRUSR | Mode::S_IWUSR).or_sys_with(|| at("create", Path::new(name)))?;
@@ -296,14 +296,14 @@ impl Unpacking {
         Ok(())
     }
 
-    fn symlink(&mut self, name: &OsStr, to: &[u8], attributes: &Attributes) -> Result<(), ImageError> {
+    fn symlink(&mut self, name: &OsStr, to: &[u8], attributes: &Attributes) -> Result<(), Error> {
         self.clear(name)?;
         unistd::symlinkat(OsStr::from_bytes(to), self.parent(), name).or_sys_with(|| at("create", Path::new(name)))?;
         self.own(name, attributes)?;
         self.date(name, &attributes.modified)
     }
 
-    fn hard_link(&mut self, name: &OsStr, target: &Path) -> Result<(), ImageError> {
+    fn hard_link(&mut self, name: &OsStr, target: &Path) -> Result<(), Error> {
         let (Some(target_name), Some(folder)) = (target.file_name(), target.parent()) else {
             return Err(SysError::new(at("link to", target), Errno::ENOENT).into());
         };
@@ -319,7 +319,7 @@ impl Unpacking {
         Ok(())
     }
 
-    fn node(&mut self, name: &OsStr, kind: EntryType, device: u64, attributes: &Attributes) -> Result<(), ImageError> {
+    fn node(&mut self, name: &OsStr, kind: EntryType, device: u64, attributes: &Attributes) -> Result<(), Error> {
         let kind = match kind {
             EntryType::Fifo => SFlag::S_IFIFO,
             _ if !self.as_root => return Ok(()),
@@ -333,8 +333,8 @@ impl Unpacking {
         self.date(name, &attributes.modified)
     }
 
-    fn whiteout(&mut self, hidden: &OsStr, entry: &str) -> Result<(), ImageError> {
-        let refuse = |problem: &str| ImageError::Refused { entry: entry.to_owned(), problem: problem.to_owned() };
+    fn whiteout(&mut self, hidden: &OsStr, entry: &str) -> Result<(), Error> {
+        let refuse = |problem: &str| Error::Refused { entry: entry.to_owned(), problem: problem.to_owned() };
         if hidden == ".wh..opq" {
             let folder = self.parent.as_ref().map(|(p, _)| p.clone()).unwrap_or_default();
             let fd = self.beneath(&folder).or_sys_with(|| at("open", &folder))?;
@@ -354,12 +354,12 @@ impl Unpacking {
         }
     }
 
-    fn opaque(&self, dir: impl AsFd) -> Result<(), ImageError> {
+    fn opaque(&self, dir: impl AsFd) -> Result<(), Error> {
         let name = if self.as_root { "trusted.overlay.opaque" } else { "user.overlay.opaque" };
         Ok(xattr::set_deref(by_descriptor(dir), name, b"y").or_sys("mark a directory opaque")?)
     }
 
-    fn own(&self, name: &OsStr, attributes: &Attributes) -> Result<(), ImageError> {
+    fn own(&self, name: &OsStr, attributes: &Attributes) -> Result<(), Error> {
         if !self.as_root {
             return Ok(());
         }
@@ -369,7 +369,7 @@ impl Unpacking {
         Ok(())
     }
 
-    fn date(&self, name: &OsStr, time: &TimeSpec) -> Result<(), ImageError> {
+    fn date(&self, name: &OsStr, time: &TimeSpec) -> Result<(), Error> {
         stat::utimensat(self.parent(), name, time, time, UtimensatFlags::NoFollowSymlink)
             .or_sys_with(|| at("set the time of", Path::new(name)))?;
         Ok(())
@@ -377,7 +377,7 @@ impl Unpacking {
 
     /// Sets extended attributes. An attribute that this filesystem or user cannot have is left out,
     /// and overlay's own are never taken from an archive: they could point a lookup elsewhere.
-    fn extend(&self, file: impl AsFd, attributes: &Attributes) -> Result<(), ImageError> {
+    fn extend(&self, file: impl AsFd, attributes: &Attributes) -> Result<(), Error> {
         let path = by_descriptor(file);
         for (name, value) in &attributes.extended {
             let text = name.to_string_lossy();
@@ -395,7 +395,7 @@ impl Unpacking {
     }
 
     /// Sets the directories' modes and times, innermost first.
-    fn finish(mut self) -> Result<(), ImageError> {
+    fn finish(mut self) -> Result<(), Error> {
         self.parent = None;
         let mut directories = std::mem::take(&mut self.directories);
         directories.sort_by(|a, b| b.0.cmp(&a.0));
@@ -441,8 +441,8 @@ fn inside(name: &[u8]) -> Result<PathBuf, &'static str> {
     Ok(path)
 }
 
-fn attributes<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Attributes, ImageError> {
-    let broken = |e: io::Error| ImageError::malformed("the layer's tar", e);
+fn attributes<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Attributes, Error> {
+    let broken = |e: io::Error| Error::malformed("the layer's tar", e);
     let header = entry.header();
     let id = |n: io::Result<u64>| n.map_err(broken).map(|n| u32::try_from(n).unwrap_or(u32::MAX - 1));
     let mut owner = (id(header.uid())?, id(header.gid())?);

@@ -2,7 +2,7 @@
 
 use super::tree::Tree;
 use super::{Contents, Part, closure};
-use crate::image::ImageError;
+use crate::image::Error;
 use nix::unistd::{AccessFlags, access};
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -24,7 +24,7 @@ const TOOLS: &[&str] = &[
 ];
 
 /// Looks for busybox, else for a shell and tools.
-pub(super) fn of_this_machine() -> Result<Contents, ImageError> {
+pub(super) fn of_this_machine() -> Result<Contents, Error> {
     let folders = folders();
     match busybox(&folders) {
         Some(program) => of_busybox(&program),
@@ -50,8 +50,8 @@ fn busybox(folders: &[PathBuf]) -> Option<PathBuf> {
     all.find(|p| closure::is_static(p)).or(first)
 }
 
-fn of_busybox(program: &Path) -> Result<Contents, ImageError> {
-    let libraries = closure::of(program, &closure::folders()).map_err(|problem| ImageError::NoBase { problem })?;
+fn of_busybox(program: &Path) -> Result<Contents, Error> {
+    let libraries = closure::of(program, &closure::folders()).map_err(|problem| Error::NoBase { problem })?;
     let applets = applets(program)?;
     let (mut files, mut binary, mut links) = (skeleton(), Tree::default(), Tree::default());
     binary.copy(program, "/bin/busybox", 0o755);
@@ -75,7 +75,7 @@ fn of_busybox(program: &Path) -> Result<Contents, ImageError> {
 }
 
 /// Where busybox would install its applets: `usr/bin/id`. One that cannot say so lists their names.
-fn applets(program: &Path) -> Result<BTreeSet<PathBuf>, ImageError> {
+fn applets(program: &Path) -> Result<BTreeSet<PathBuf>, Error> {
     let list = |option: &str| {
         let output = Command::new(program).arg(option).env("LC_ALL", "C").output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -89,15 +89,15 @@ fn applets(program: &Path) -> Result<BTreeSet<PathBuf>, ImageError> {
     let paths = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('/') && !l.contains(".."));
     let mut applets: BTreeSet<PathBuf> = paths.map(|l| Path::new(folder).join(l)).collect();
     if !applets.iter().any(|a| a.ends_with("sh")) {
-        return Err(ImageError::NoBase { problem: format!("{} has no shell in it", program.display()) });
+        return Err(Error::NoBase { problem: format!("{} has no shell in it", program.display()) });
     }
     // What scripts count on, wherever this busybox would put them.
     applets.extend(["bin/sh", "usr/bin/env"].map(PathBuf::from));
     Ok(applets)
 }
 
-fn of_tools(folders: &[PathBuf]) -> Result<Contents, ImageError> {
-    let no_shell = |problem: String| ImageError::NoBase { problem };
+fn of_tools(folders: &[PathBuf]) -> Result<Contents, Error> {
+    let no_shell = |problem: String| Error::NoBase { problem };
     let search = closure::folders();
     let bin = [PathBuf::from("/bin")];
     let shell = programs("sh", &bin).chain(programs("sh", folders)).next();

@@ -11,7 +11,7 @@ mod tree;
 
 use super::layer::LayerWriter;
 use super::store::{Store, Writer};
-use super::{ImageError, layer};
+use super::{Error, layer};
 use crate::kernel::OrSys;
 use oci_spec::image::{Arch, Descriptor, Digest, MediaType};
 use std::io::Write;
@@ -67,7 +67,7 @@ struct Contents {
 }
 
 /// Makes `base` and stores it, unless another process did meanwhile.
-pub fn make(store: &Store, progress: &mut dyn FnMut(Progress)) -> Result<(), ImageError> {
+pub fn make(store: &Store, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
     let contents = contents::of_this_machine()?;
     let writer = store.write()?;
     if store.entries()?.iter().any(|e| e.name.as_deref() == Some(NAME)) {
@@ -89,7 +89,7 @@ pub fn make(store: &Store, progress: &mut dyn FnMut(Progress)) -> Result<(), Ima
     Ok(())
 }
 
-fn store_layer(writer: &Writer<'_>, part: &Part, time: u64) -> Result<layer::Layer, ImageError> {
+fn store_layer(writer: &Writer<'_>, part: &Part, time: u64) -> Result<layer::Layer, Error> {
     let mut tar = tar::Builder::new(writer.layer()?);
     part.tree.write(&mut tar, time)?;
     let mut layer: LayerWriter = tar.into_inner().or_sys("write a layer of base")?;

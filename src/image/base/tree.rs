@@ -1,6 +1,6 @@
 //! A small filesystem in memory, written as a tar whose bytes depend on nothing but its content.
 
-use crate::image::ImageError;
+use crate::image::Error;
 use crate::image::error::at;
 use crate::kernel::OrSys;
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ impl Tree {
 
     /// A file of the host at its own path, with each symbolic link on the way to it, so that every
     /// name by which the host knows it is good here too. Links between directories go to `links`.
-    pub(super) fn mirror(&mut self, path: &Path, mode: u32, links: &mut Tree) -> Result<(), ImageError> {
+    pub(super) fn mirror(&mut self, path: &Path, mode: u32, links: &mut Tree) -> Result<(), Error> {
         let mut at_now = PathBuf::from("/");
         let mut left: Vec<PathBuf> = parts(path);
         let mut hops = 0;
@@ -69,7 +69,7 @@ impl Tree {
             if kind.is_symlink() {
                 hops += 1;
                 if hops > 40 {
-                    return Err(ImageError::NoBase { problem: format!("{} is a circle of links", path.display()) });
+                    return Err(Error::NoBase { problem: format!("{} is a circle of links", path.display()) });
                 }
                 let to = fs::read_link(&here).or_sys_with(|| at("read", &here))?;
                 if here.is_dir() { links.link(&here, &to) } else { self.link(&here, &to) }
@@ -96,7 +96,7 @@ impl Tree {
     }
 
     /// Writes it: sorted, owned by root, all with the same time.
-    pub(super) fn write(&self, tar: &mut tar::Builder<impl Write>, time: u64) -> Result<(), ImageError> {
+    pub(super) fn write(&self, tar: &mut tar::Builder<impl Write>, time: u64) -> Result<(), Error> {
         for (path, node) in &self.nodes {
             let mut header = tar::Header::new_gnu();
             header.set_mtime(time);
