@@ -3,6 +3,8 @@
 //! Steps are data. The same values are printed by `--dry-run`, sent over a socket by `--step` and
 //! `skiff step`, and carried out by the process that becomes the container: there is no second path.
 
+use super::inside::Inside;
+use super::steps;
 use crate::kernel::{Explain, SysError};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -28,7 +30,95 @@ pub trait Carry {
     /// What it is, in words.
     fn about(&self) -> About;
     /// Does it, to the calling process.
-    fn carry_out(&self, inside: &mut super::inside::Inside) -> Result<(), StepError>;
+    fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError>;
+}
+
+/// Every step there is. Each one's file in `steps/` says what it changes and how to see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Step {
+    /// Make the cgroup, write the limits, move in.
+    Cgroup(steps::cgroup::Cgroup),
+    /// A new user namespace and its id maps.
+    UserNs(steps::userns::UserNs),
+    /// Any other new namespace, or an existing one entered by its path.
+    Unshare(steps::unshare::Unshare),
+    /// A child that is process 1 of the new pid namespace.
+    Fork(steps::fork::Fork),
+    /// Cut the ties between our mounts and the host's.
+    Private(steps::private::Private),
+    /// Mount the container's root.
+    Rootfs(steps::rootfs::Rootfs),
+    /// Mount a file system or bind a path inside it.
+    Mount(steps::mount::Mount),
+    /// Show the container its own cgroup.
+    CgroupFs(steps::cgroupfs::CgroupFs),
+    /// Fill /dev.
+    Devices(steps::devices::Devices),
+    /// Make the container's root `/` and let go of the host's.
+    PivotRoot(steps::pivot_root::PivotRoot),
+    /// Hide and freeze parts of /proc and /sys.
+    Masks(steps::masks::Masks),
+    /// Name the host.
+    Hostname(steps::hostname::Hostname),
+    /// Set the loopback link up.
+    Loopback(steps::loopback::Loopback),
+    /// Resource limits of the process.
+    Rlimits(steps::rlimits::Rlimits),
+    /// A terminal of the container's own.
+    Terminal(steps::terminal::Terminal),
+    /// A read-only root.
+    ReadOnly(steps::read_only::ReadOnly),
+    /// The working directory.
+    Cwd(steps::cwd::Cwd),
+    /// The user and groups.
+    User(steps::user::User),
+    /// The capability sets.
+    Caps(steps::caps::Caps),
+    /// No privilege by exec any more.
+    NoNewPrivs(steps::no_new_privs::NoNewPrivs),
+    /// The system call filter.
+    Seccomp(steps::seccomp::Seccomp),
+    /// Become the command.
+    Exec(steps::exec::Exec),
+}
+
+impl Step {
+    /// The step as something that can be described and carried out.
+    fn carried(&self) -> &dyn Carry {
+        match self {
+            Step::Cgroup(s) => s,
+            Step::UserNs(s) => s,
+            Step::Unshare(s) => s,
+            Step::Fork(s) => s,
+            Step::Private(s) => s,
+            Step::Rootfs(s) => s,
+            Step::Mount(s) => s,
+            Step::CgroupFs(s) => s,
+            Step::Devices(s) => s,
+            Step::PivotRoot(s) => s,
+            Step::Masks(s) => s,
+            Step::Hostname(s) => s,
+            Step::Loopback(s) => s,
+            Step::Rlimits(s) => s,
+            Step::Terminal(s) => s,
+            Step::ReadOnly(s) => s,
+            Step::Cwd(s) => s,
+            Step::User(s) => s,
+            Step::Caps(s) => s,
+            Step::NoNewPrivs(s) => s,
+            Step::Seccomp(s) => s,
+            Step::Exec(s) => s,
+        }
+    }
+}
+
+impl Carry for Step {
+    fn about(&self) -> About {
+        self.carried().about()
+    }
+    fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
+        self.carried().carry_out(inside)
+    }
 }
 
 /// A step that the kernel refused: what, errno, and the explanation. Travels over the hold socket.

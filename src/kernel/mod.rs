@@ -8,6 +8,7 @@ pub mod error;
 // What a process does to itself.
 pub mod caps;
 pub mod mount;
+pub mod net;
 pub mod ns;
 pub mod pidfd;
 pub mod pty;

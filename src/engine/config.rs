@@ -1,0 +1,227 @@
+//! From Docker's options to an OCI runtime config (OCI runtime spec, config.md).
+//!
+//! The config is what containers are made of everywhere: runc, crun and youki take the same file.
+//! It is kept as config.json beside the container's state; read it to see what an option became.
+
+use super::defaults;
+use super::error::Error;
+use super::passwd;
+use super::request::{Network, Request};
+use crate::image::Image;
+use crate::kernel::cgroup::device::{Kind, MKNOD, READ, Rule, WRITE};
+use crate::kernel::cgroup::{Amount, Quota};
+use super::steps::rlimits;
+use oci_spec::runtime::{
+    LinuxBuilder, LinuxCpuBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxMemoryBuilder, LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, MountBuilder, PosixRlimit, Process, ProcessBuilder,
+    RootBuilder, Spec, SpecBuilder, User, UserBuilder,
+};
+use std::path::{Path, PathBuf};
+
+/// Where a container's own files lie, and what it is called.
+#[derive(Debug, Clone)]
+pub struct Names<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its folder, where resolv.conf, hosts and hostname lie.
+    pub folder: &'a Path,
+}
+
+/// The config for what was asked, over this image.
+pub fn config(request: &Request, image: &Image, names: &Names<'_>, rootless: bool) -> Result<Spec, Error> {
+    let hostname = request.hostname.clone().unwrap_or_else(|| names.id[..12].to_owned());
+    let mut spec = SpecBuilder::default()
+        .version("1.2.0")
+        .root(RootBuilder::default().path("rootfs").readonly(request.read_only).build().map_err(invalid)?)
+        .mounts(mounts(request, names, rootless)?)
+        .process(process(request, image, &hostname)?)
+        .linux(linux(request)?)
+        .build()
+        .map_err(invalid)?;
+    if !request.host_uts {
+        spec.set_hostname(Some(hostname));
+    }
+    Ok(spec)
+}
+
+/// oci-spec's builders fail only where a required field is missing, which would be our own mistake.
+fn invalid(error: oci_spec::OciSpecError) -> Error {
+    Error::Option { option: "the runtime config", value: error.to_string(), reason: "not a valid OCI config".into(), example: "report this" }
+}
+
+fn process(request: &Request, image: &Image, hostname: &str) -> Result<Process, Error> {
+    let of_image = image.config.config().clone().unwrap_or_default();
+    let mut args: Vec<String> = match &request.entrypoint {
+        Some(empty) if empty.is_empty() => Vec::new(),
+        Some(given) => vec![given.clone()],
+        None => of_image.entrypoint().clone().unwrap_or_default(),
+    };
+    // A new entrypoint drops the image's command, as Docker does: it was meant for the old one.
+    if !request.command.is_empty() {
+        args.extend(request.command.clone());
+    } else if request.entrypoint.is_none() {
+        args.extend(of_image.cmd().clone().unwrap_or_default());
+    }
+    if request.init {
+        args.splice(0..0, ["/dev/init".to_owned(), "init".to_owned(), "--".to_owned()]);
+    }
+    let wanted = request.user.clone().or_else(|| of_image.user().clone()).unwrap_or_default();
+    let who = passwd::resolve(&wanted, &image.layers)?;
+    let cwd = request.workdir.clone().or_else(|| of_image.working_dir().clone().filter(|w| !w.is_empty()).map(PathBuf::from));
+    let base = if request.privileged { crate::kernel::caps::ALL } else { defaults::capability_mask() };
+    let capabilities = defaults::capability_sets(defaults::capabilities(base, &request.cap_add, &request.cap_drop)?);
+    let rlimits: Vec<PosixRlimit> = request.ulimits.iter().map(|u| rlimits::parse(u)).collect::<Result<_, _>>()?;
+    ProcessBuilder::default()
+        .terminal(request.tty)
+        .user(user(&who)?)
+        .env(environment(request, of_image.env().clone().unwrap_or_default(), &who, hostname))
+        .args(args)
+        .cwd(cwd.unwrap_or_else(|| "/".into()))
+        .capabilities(capabilities)
+        .rlimits(rlimits)
+        .no_new_privileges(request.no_new_privileges)
+        .build()
+        .map_err(invalid)
+}
+
+fn user(who: &passwd::Who) -> Result<User, Error> {
+    UserBuilder::default().uid(who.uid).gid(who.gid).additional_gids(who.groups.clone()).build().map_err(invalid)
+}
+
+/// The image's variables, then the asked ones over them; PATH, HOME, HOSTNAME and TERM as Docker sets them.
+fn environment(request: &Request, of_image: Vec<String>, who: &passwd::Who, hostname: &str) -> Vec<String> {
+    let mut env = vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
+    env.push(format!("HOSTNAME={hostname}"));
+    if request.tty {
+        env.push("TERM=xterm".into());
+    }
+    for setting in of_image.into_iter().chain(request.env.iter().cloned()) {
+        let name = setting.split('=').next().unwrap_or_default().to_owned();
+        env.retain(|e| e.split('=').next() != Some(name.as_str()));
+        env.push(setting);
+    }
+    if !env.iter().any(|e| e.starts_with("HOME=")) {
+        env.push(format!("HOME={}", who.home));
+    }
+    env
+}
+
+fn linux(request: &Request) -> Result<oci_spec::runtime::Linux, Error> {
+    let mut linux = LinuxBuilder::default()
+        .namespaces(namespaces(request)?)
+        .resources(resources(request)?)
+        .rootfs_propagation("rprivate")
+        .build()
+        .map_err(invalid)?;
+    let open = request.privileged || request.unmasked;
+    linux.set_masked_paths(if open { None } else { Some(defaults::MASKED_PATHS.map(String::from).to_vec()) });
+    linux.set_readonly_paths(if open { None } else { Some(defaults::READONLY_PATHS.map(String::from).to_vec()) });
+    Ok(linux)
+}
+
+/// Limits and device rules as the OCI spells them.
+fn resources(request: &Request) -> Result<LinuxResources, Error> {
+    let limits = &request.limits;
+    let bytes = |amount: Amount| match amount {
+        Amount::Of(bytes) => i64::try_from(bytes).unwrap_or(i64::MAX),
+        Amount::Unlimited => -1,
+    };
+    let mut all = LinuxResourcesBuilder::default().build().map_err(invalid)?;
+    if limits.memory.is_some() || limits.memory_swap.is_some() {
+        let mut memory = LinuxMemoryBuilder::default().build().map_err(invalid)?;
+        memory.set_limit(limits.memory.map(bytes));
+        memory.set_swap(limits.memory_swap.map(bytes));
+        all.set_memory(Some(memory));
+    }
+    if limits.cpus.is_some() || limits.cpu_shares.is_some() {
+        let mut cpu = LinuxCpuBuilder::default().build().map_err(invalid)?;
+        if let Some(Quota { quota, period }) = limits.cpus {
+            cpu.set_quota(quota.map(|q| i64::try_from(q).unwrap_or(i64::MAX)));
+            cpu.set_period(Some(period));
+        }
+        cpu.set_shares(limits.cpu_shares);
+        all.set_cpu(Some(cpu));
+    }
+    if let Some(pids) = limits.pids {
+        all.set_pids(Some(LinuxPidsBuilder::default().limit(bytes(pids)).build().map_err(invalid)?));
+    }
+    if !request.privileged {
+        all.set_devices(Some(defaults::device_rules().iter().map(device).collect::<Result<_, _>>()?));
+    }
+    Ok(all)
+}
+
+fn device(rule: &Rule) -> Result<LinuxDeviceCgroup, Error> {
+    let kind = match rule.kind {
+        Kind::All => LinuxDeviceType::A,
+        Kind::Char => LinuxDeviceType::C,
+        Kind::Block => LinuxDeviceType::B,
+    };
+    let access: String = [(READ, 'r'), (WRITE, 'w'), (MKNOD, 'm')].into_iter().filter(|(bit, _)| rule.access & bit != 0).map(|(_, c)| c).collect();
+    let mut entry = LinuxDeviceCgroupBuilder::default().allow(rule.allow).typ(kind).access(access).build().map_err(invalid)?;
+    entry.set_major(rule.major.map(i64::from));
+    entry.set_minor(rule.minor.map(i64::from));
+    Ok(entry)
+}
+
+fn namespaces(request: &Request) -> Result<Vec<LinuxNamespace>, Error> {
+    use LinuxNamespaceType as Kind;
+    let wanted = [
+        (Kind::Mount, true),
+        (Kind::Uts, !request.host_uts),
+        (Kind::Ipc, !request.host_ipc),
+        (Kind::Network, request.network == Network::None),
+        (Kind::Pid, !request.host_pid),
+        (Kind::Cgroup, !request.privileged),
+    ];
+    let made = wanted.into_iter().filter(|(_, wanted)| *wanted);
+    made.map(|(kind, _)| LinuxNamespaceBuilder::default().typ(kind).build().map_err(invalid)).collect()
+}
+
+fn mounts(request: &Request, names: &Names<'_>, rootless: bool) -> Result<Vec<Mount>, Error> {
+    let mut list = Vec::new();
+    let mut add = |kind: &str, source: &str, target: &Path, options: &[&str]| -> Result<(), Error> {
+        let options: Vec<String> = options.iter().map(|o| (*o).to_owned()).collect();
+        list.push(MountBuilder::default().typ(kind).source(source).destination(target).options(options).build().map_err(invalid)?);
+        Ok(())
+    };
+    let sealed: &[&str] = &["nosuid", "noexec", "nodev"];
+    if request.host_pid && rootless {
+        add("bind", "/proc", Path::new("/proc"), &["rbind"])?;
+    } else {
+        add("proc", "proc", Path::new("/proc"), sealed)?;
+    }
+    add("tmpfs", "tmpfs", Path::new("/dev"), &["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"])?;
+    add("devpts", "devpts", Path::new("/dev/pts"), &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"])?;
+    // A user namespace without a network namespace of its own may not mount sysfs.
+    if rootless && request.network == Network::Host {
+        add("bind", "/sys", Path::new("/sys"), &["rbind", "ro", "nosuid", "noexec", "nodev"])?;
+    } else {
+        let sys: &[&str] = if request.privileged { sealed } else { &["nosuid", "noexec", "nodev", "ro"] };
+        add("sysfs", "sysfs", Path::new("/sys"), sys)?;
+        add("cgroup", "cgroup", Path::new("/sys/fs/cgroup"), if request.privileged { sealed } else { &["ro", "nosuid", "noexec", "nodev"] })?;
+    }
+    if request.host_ipc {
+        add("bind", "/dev/mqueue", Path::new("/dev/mqueue"), &["rbind"])?;
+        add("bind", "/dev/shm", Path::new("/dev/shm"), &["rbind"])?;
+    } else {
+        add("mqueue", "mqueue", Path::new("/dev/mqueue"), sealed)?;
+        add("tmpfs", "shm", Path::new("/dev/shm"), &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"])?;
+    }
+    for name in ["resolv.conf", "hostname", "hosts"] {
+        let source = names.folder.join(name);
+        add("bind", &source.to_string_lossy(), &Path::new("/etc").join(name), &["bind"])?;
+    }
+    if request.init {
+        add("bind", &request.program.to_string_lossy(), Path::new("/dev/init"), &["bind", "ro"])?;
+    }
+    for volume in &request.tmpfs {
+        let mut options = vec!["nosuid", "nodev", "noexec"];
+        options.extend(volume.options.iter().map(String::as_str));
+        add("tmpfs", "tmpfs", &volume.target, &options)?;
+    }
+    for bind in &request.binds {
+        let options: &[&str] = if bind.read_only { &["rbind", "ro"] } else { &["rbind"] };
+        add("bind", &bind.source.to_string_lossy(), &bind.target, options)?;
+    }
+    Ok(list)
+}

@@ -1,0 +1,261 @@
+//! What is kept on disk of a container, and what is still true of it.
+//!
+//! A container is a folder `containers/ID` below the skiff root: `state.json` (this file's record),
+//! `config.json` (its OCI runtime config), `upper` (its writable layer), `log.json`, and `lock`, which
+//! the process that waits for it keeps locked (flock(2)) for as long as it lives. The record says what
+//! was; the lock and the kernel say what is: after kill -9 the lock is free, and that is how `prune`
+//! knows. A name is a symbolic link in `names/`, because symlink(2) fails if it exists: two `skiff`
+//! at once cannot take the same one.
+
+use super::error::Error;
+use crate::kernel::{OrSys, SysError};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// How far a container has come (OCI runtime spec, "State").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Steps are being carried out, or it is held between two.
+    Creating,
+    /// Its command runs.
+    Running,
+    /// Its command has ended.
+    Exited,
+    /// Whoever waited for it was killed; nobody knows how it ended.
+    Dead,
+}
+
+/// The record, as it is in state.json.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// The name that a person uses.
+    pub name: String,
+    /// The image as it was asked for.
+    pub image: String,
+    /// The command with its arguments.
+    pub command: Vec<String>,
+    /// When it was created.
+    pub created: SystemTime,
+    /// Status when this was written.
+    pub status: Status,
+    /// Host pid of its first process; 0 when there is none.
+    pub pid: i32,
+    /// Exit code of its command.
+    pub exit_code: i32,
+    /// When the command ended.
+    pub finished: Option<SystemTime>,
+    /// True when the kernel killed a process of it for want of memory.
+    pub oom_killed: bool,
+    /// Removed when it ends (`--rm`).
+    pub auto_remove: bool,
+    /// Has a terminal of its own.
+    pub tty: bool,
+}
+
+/// A container's folder and record.
+#[derive(Debug)]
+pub struct Container {
+    store: PathBuf,
+    /// The record as last read or written.
+    pub record: Record,
+    lock: Option<Flock<File>>,
+}
+
+impl Container {
+    /// Makes the folder, takes the name, takes the lock. [`Error::NameTaken`] if the name is taken.
+    pub fn create(store: &Path, record: Record) -> Result<Self, Error> {
+        let mut made = Self { store: store.to_owned(), record, lock: None };
+        let folder = made.folder();
+        fs::create_dir_all(store.join("names")).or_sys_with(|| format!("make {}", store.display()))?;
+        for part in ["upper", "work", "rootfs"] {
+            fs::create_dir_all(folder.join(part)).or_sys_with(|| format!("make {}", folder.display()))?;
+        }
+        private(&folder)?;
+        made.lock()?;
+        made.write()?;
+        let name = made.name_link(&made.record.name);
+        match std::os::unix::fs::symlink(format!("../containers/{}", made.record.id), &name) {
+            Ok(()) => Ok(made),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                let owner = fs::read_link(&name).ok().and_then(|l| l.file_name().map(|n| n.to_string_lossy().into_owned()));
+                let _ = fs::remove_dir_all(&folder);
+                Err(Error::NameTaken { name: made.record.name.clone(), id: owner.unwrap_or_default() })
+            }
+            Err(e) => {
+                let _ = fs::remove_dir_all(&folder);
+                Err(SysError::new(format!("take the name {}", made.record.name), crate::kernel::error::errno_of(&e)).into())
+            }
+        }
+    }
+
+    /// Opens the container in folder `id`.
+    fn open(store: &Path, id: &str) -> Result<Self, Error> {
+        let path = store.join("containers").join(id).join("state.json");
+        let text = fs::read(&path).or_sys_with(|| format!("read {}", path.display()))?;
+        let record = serde_json::from_slice(&text).map_err(|e| Error::Damaged { path, reason: e.to_string() })?;
+        Ok(Self { store: store.to_owned(), record, lock: None })
+    }
+
+    /// All containers, oldest first; folders without a readable record are left out.
+    pub fn all(store: &Path) -> Vec<Self> {
+        let mut found: Vec<Self> = ids(store).iter().filter_map(|id| Self::open(store, id).ok()).collect();
+        found.sort_by_key(|c| c.record.created);
+        found
+    }
+
+    /// Finds by name, id, or the beginning of an id that only one container has.
+    pub fn find(store: &Path, wanted: &str) -> Result<Self, Error> {
+        let plain = !wanted.is_empty() && !wanted.contains('/') && !wanted.starts_with('.');
+        if plain && let Ok(link) = fs::read_link(store.join("names").join(wanted)) {
+            let id = link.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            return Self::open(store, &id);
+        }
+        let hex = plain && wanted.bytes().all(|b| b.is_ascii_hexdigit());
+        let matching: Vec<String> = if hex { ids(store).into_iter().filter(|id| id.starts_with(wanted)).collect() } else { Vec::new() };
+        match matching.as_slice() {
+            [id] => Self::open(store, id),
+            [] => Err(Error::NoContainer { name: wanted.to_owned(), near: nearest(store, wanted) }),
+            _ => Err(Error::Ambiguous { prefix: wanted.to_owned(), count: matching.len() }),
+        }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> PathBuf {
+        self.store.join("containers").join(&self.record.id)
+    }
+    /// The id.
+    pub fn id(&self) -> &str {
+        &self.record.id
+    }
+    /// The first twelve digits of the id, as Docker shows it.
+    pub fn short_id(&self) -> &str {
+        &self.record.id[..12.min(self.record.id.len())]
+    }
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.record.name
+    }
+    /// The skiff root it lies in.
+    pub fn store(&self) -> &Path {
+        &self.store
+    }
+    fn name_link(&self, name: &str) -> PathBuf {
+        self.store.join("names").join(name)
+    }
+
+    /// Takes the lock that says: somebody waits for this container.
+    fn lock(&mut self) -> Result<(), Error> {
+        let path = self.folder().join("lock");
+        let file = File::create(&path).or_sys_with(|| format!("make {}", path.display()))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| SysError::new(format!("lock {}", path.display()), e))?;
+        self.lock = Some(lock);
+        Ok(())
+    }
+
+    /// True while a process waits for this container: its lock is taken.
+    pub fn is_attended(&self) -> bool {
+        if self.lock.is_some() {
+            return true;
+        }
+        let Ok(file) = File::open(self.folder().join("lock")) else { return false };
+        matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
+    }
+
+    /// The status now: what the record says, unless nobody is there any more to make it true.
+    pub fn status(&self) -> Status {
+        match self.record.status {
+            Status::Creating | Status::Running if !self.is_attended() => Status::Dead,
+            status => status,
+        }
+    }
+
+    /// Writes the record: aside, then renamed, so that a reader never sees half of it.
+    pub fn write(&self) -> Result<(), SysError> {
+        let path = self.folder().join("state.json");
+        let aside = self.folder().join("state.json.new");
+        let text = serde_json::to_vec_pretty(&self.record).map_err(|_| SysError::new("write the state", Errno::EINVAL))?;
+        fs::write(&aside, text).and_then(|()| fs::rename(&aside, &path)).or_sys_with(|| format!("write {}", path.display()))
+    }
+
+    /// Notes the pid of its first process.
+    pub fn set_pid(&mut self, pid: i32) -> Result<(), SysError> {
+        self.record.pid = pid;
+        self.write()
+    }
+
+    /// Notes that its command runs.
+    pub fn set_running(&mut self) -> Result<(), SysError> {
+        self.record.status = Status::Running;
+        self.write()
+    }
+
+    /// Notes how its command ended.
+    pub fn set_exited(&mut self, code: i32, oom_killed: bool) -> Result<(), SysError> {
+        self.record.status = Status::Exited;
+        self.record.pid = 0;
+        self.record.exit_code = code;
+        self.record.oom_killed = oom_killed;
+        self.record.finished = Some(SystemTime::now());
+        self.write()
+    }
+
+    /// Removes what lies outside its processes: the cgroup, and whatever still runs in it.
+    /// Namespaces and mounts went with the last process.
+    pub fn release(&self) {
+        let _ = super::steps::cgroup::undo(&self.record.id);
+    }
+
+    /// Removes everything: cgroup, name, folder. What a user namespace owns is removed from inside one.
+    pub fn remove_all(&self) {
+        self.release();
+        let link = self.name_link(&self.record.name);
+        if fs::read_link(&link).is_ok_and(|to| to.ends_with(&self.record.id)) {
+            let _ = fs::remove_file(&link);
+        }
+        let folder = self.folder();
+        if fs::remove_dir_all(&folder).is_err() && folder.exists() {
+            super::userland::remove_inside_user_namespace(&folder);
+        }
+    }
+}
+
+/// The folder is its owner's alone: a setuid file that a container left in its upper directory must
+/// not be there for other users of the host.
+fn private(folder: &Path) -> Result<(), SysError> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).or_sys_with(|| format!("protect {}", folder.display()))
+}
+
+/// Ids of all container folders.
+pub fn ids(store: &Path) -> Vec<String> {
+    let entries = fs::read_dir(store.join("containers")).into_iter().flatten().flatten();
+    entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|id| id.len() == 64).collect()
+}
+
+fn nearest(store: &Path, wanted: &str) -> Option<String> {
+    let names = Container::all(store).into_iter().map(|c| c.record.name);
+    names.map(|n| (strsim::damerau_levenshtein(&n, wanted), n)).filter(|(d, _)| *d <= 3).min().map(|(_, n)| n)
+}
+
+/// A fresh id: 256 random bits (getrandom(2)).
+pub fn fresh_id() -> Result<String, SysError> {
+    use std::io::Read;
+    let mut bits = [0u8; 32];
+    File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bits)).or_sys("read /dev/urandom")?;
+    Ok(bits.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// Container names: letters, digits, and `_.-` inside; what Docker accepts. No path can be one.
+pub fn check_name(name: &str) -> Result<(), Error> {
+    let mut bytes = name.bytes();
+    let first = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric());
+    let rest = name.len() > 1 && bytes.all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    if first && rest { Ok(()) } else { Err(Error::BadName { name: name.to_owned() }) }
+}

@@ -1,0 +1,145 @@
+//! What can go wrong with a container, and what to do about it.
+
+use super::step::StepError;
+use crate::kernel::{Explain, SysError};
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// An error of the engine.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A system call failed outside the steps.
+    #[error(transparent)]
+    System(#[from] SysError),
+    /// A step failed.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// The image could not be had.
+    #[error(transparent)]
+    Image(#[from] crate::image::Error),
+    /// The cgroup could not be had.
+    #[error(transparent)]
+    Cgroup(#[from] crate::kernel::cgroup::Error),
+    /// A capability that there is not.
+    #[error(transparent)]
+    Capability(#[from] super::defaults::UnknownCapability),
+    /// No container has this name or id.
+    #[error("no such container: {name}")]
+    NoContainer {
+        /// What was asked for.
+        name: String,
+        /// A name much like it.
+        near: Option<String>,
+    },
+    /// The beginning of an id fits several.
+    #[error("the id {prefix} fits {count} containers")]
+    Ambiguous {
+        /// What was asked for.
+        prefix: String,
+        /// How many it fits.
+        count: usize,
+    },
+    /// The name is in use.
+    #[error("the container name {name:?} is taken by container {}", id.get(..12).unwrap_or(id))]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Who has it.
+        id: String,
+    },
+    /// The name cannot be one.
+    #[error("invalid container name {name:?}")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// A file of the state cannot be read.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The container is not running.
+    #[error("container {name} is not running")]
+    NotRunning {
+        /// Its name.
+        name: String,
+    },
+    /// The container is running.
+    #[error("container {name} is running")]
+    Running {
+        /// Its name.
+        name: String,
+    },
+    /// A user or group that the container does not have.
+    #[error("no {kind} {name:?} in the container")]
+    NoUser {
+        /// `user` or `group`.
+        kind: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// An option's value cannot be.
+    #[error("invalid value {value:?} for {option}: {reason}")]
+    Option {
+        /// The flag.
+        option: &'static str,
+        /// What was given.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+        /// An example that works.
+        example: &'static str,
+    },
+}
+
+impl Explain for Error {
+    fn why(&self) -> Option<String> {
+        match self {
+            Error::Step(e) => e.why(),
+            Error::Image(e) => e.why(),
+            Error::Cgroup(e) => e.why(),
+            Error::Capability(e) => e.why(),
+            Error::System(e) if e.errno == nix::errno::Errno::ENOSPC => Some("the disk is full".into()),
+            Error::BadName { .. } => Some("a name begins with a letter or digit and goes on with letters, digits, `_`, `.`, `-`".into()),
+            Error::NameTaken { .. } => Some("a name belongs to one container until it is removed, running or not".into()),
+            Error::Damaged { .. } => Some("it was cut short or edited; skiff itself writes aside and renames".into()),
+            Error::NoUser { kind, .. } => {
+                let file = if *kind == "user" { "/etc/passwd" } else { "/etc/group" };
+                Some(format!("names are looked up in the image's own {file}, not the host's"))
+            }
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Step(e) => e.hint(),
+            Error::Image(e) => e.hint(),
+            Error::Cgroup(e) => e.hint(),
+            Error::Capability(e) => e.hint(),
+            Error::System(e) if e.errno == nix::errno::Errno::ENOSPC => Some("skiff system prune -f, or another place: skiff --root DIR …".into()),
+            Error::NoContainer { near: Some(near), .. } => Some(format!("did you mean {near}? skiff ps -a lists all")),
+            Error::NoContainer { .. } => Some("skiff ps -a lists all".into()),
+            Error::Ambiguous { .. } => Some("more digits of the id, or the name".into()),
+            Error::NameTaken { name, .. } => Some(format!("skiff rm {name}, or another --name")),
+            Error::BadName { .. } => Some("--name web-1".into()),
+            Error::Damaged { path, .. } => path.parent().map(|p| format!("look at it, then: skiff rm -f {}", p.file_name().unwrap_or_default().to_string_lossy())),
+            Error::NotRunning { name } => Some(format!("see how it ended: skiff ps -a, skiff inspect {name}")),
+            Error::Running { name } => Some(format!("skiff stop {name}, or skiff rm -f {name}")),
+            Error::NoUser { .. } => Some("a number works always: --user 1000:1000".into()),
+            Error::Option { example, .. } => Some((*example).into()),
+            _ => None,
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Error::Step(e) => e.exit_code(),
+            Error::NoContainer { .. } | Error::Ambiguous { .. } | Error::NotRunning { .. } | Error::Running { .. } => 1,
+            _ => 125,
+        }
+    }
+}

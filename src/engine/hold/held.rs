@@ -1,0 +1,142 @@
+//! The side that waits: starts the process that becomes the container, and follows it.
+//!
+//! `spawn_straight` starts a process that carries out a whole list of steps; `spawn_held` starts one
+//! that carries out what it is sent. Both end in the same [`Started`] child: its pid is known, it is
+//! the caller's own child (also after `fork`, by CLONE_PARENT), and it can be waited for by pidfd.
+
+use super::wire::{self, Reply, Request, Upstream};
+use crate::engine::inside::Inside;
+use crate::engine::step::{Carry, Step, StepError};
+use crate::kernel::pidfd::{self, Fork, Pidfd};
+use crate::kernel::{OrSys, SysError};
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+/// A container's command that is running.
+#[derive(Debug)]
+pub struct Started {
+    /// The process.
+    pub process: Pidfd,
+    /// The master side of its terminal, if it has one.
+    pub terminal: Option<OwnedFd>,
+}
+
+/// A process that waits for its next step.
+#[derive(Debug)]
+pub struct Held {
+    socket: OwnedFd,
+    /// The process that is held.
+    pub process: Pidfd,
+    /// The master side of its terminal, once the terminal step opened one.
+    pub terminal: Option<OwnedFd>,
+    /// True once it has become the command.
+    pub executed: bool,
+}
+
+/// Starts a process that carries out `steps` to the last, which is exec.
+pub fn spawn_straight(id: &str, store: &Path, steps: &[Step]) -> Result<Started, StepError> {
+    let mut held = spawn(|upstream| {
+        let mut inside = Inside::new(id, store, upstream);
+        for step in steps {
+            if let Err(error) = step.carry_out(&mut inside) {
+                let _ = inside.upstream.tell(&Reply::Failed(error));
+                return;
+            }
+        }
+    })?;
+    held.follow()?;
+    if !held.executed {
+        return Err(SysError::new("run a plan that does not end in exec", Errno::EINVAL).into());
+    }
+    Ok(Started { process: held.process, terminal: held.terminal })
+}
+
+/// Starts a process that carries out one step after another, as they are sent.
+pub fn spawn_held(id: &str, store: &Path) -> Result<Held, StepError> {
+    spawn(|upstream| {
+        let mut inside = Inside::new(id, store, upstream);
+        while let Ok(Some((request, fds))) = inside.upstream.next() {
+            let (Request::Carry(step) | Request::CarryAndWait(step)) = request else { continue };
+            if !fds.is_empty() {
+                inside.stdio = fds;
+            }
+            let reply = match step.carry_out(&mut inside) {
+                Ok(()) => Reply::Done,
+                Err(error) => Reply::Failed(error),
+            };
+            if inside.upstream.tell(&reply).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Forks; the child runs `life` and ends with it.
+fn spawn(life: impl FnOnce(Upstream)) -> Result<Held, StepError> {
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+        .or_sys("make a pair of sockets")?;
+    let parent = std::process::id();
+    match pidfd::fork()? {
+        Fork::Child => {
+            drop(ours);
+            // Until exec, nobody else would end this process if the one that waits is killed.
+            let asked = pidfd::die_with_parent(Signal::SIGKILL);
+            if asked.is_ok() && std::os::unix::process::parent_id() == parent {
+                life(Upstream::new(theirs));
+            }
+            pidfd::exit_now(125)
+        }
+        Fork::Parent(child) => {
+            drop(theirs);
+            Ok(Held { socket: ours, process: Pidfd::open(child)?, terminal: None, executed: false })
+        }
+    }
+}
+
+impl Held {
+    /// Sends one step, with the descriptors that exec is to use, and waits until it is done.
+    pub fn carry(&mut self, step: &Step, stdio: &[OwnedFd]) -> Result<(), StepError> {
+        let fds: Vec<i32> = stdio.iter().map(AsRawFd::as_raw_fd).collect();
+        wire::send(&self.socket, &Request::Carry(step.clone()), &fds)?;
+        self.follow()
+    }
+
+    /// Reads what the process tells until its step is done, refused, or it became the command.
+    fn follow(&mut self) -> Result<(), StepError> {
+        loop {
+            match wire::receive::<Reply>(&self.socket)? {
+                Some((Reply::Forked(child), _)) => {
+                    // Opened before the old process is reaped; the child is ours (CLONE_PARENT).
+                    let child = Pidfd::open(child)?;
+                    let old = std::mem::replace(&mut self.process, child);
+                    old.wait()?;
+                }
+                Some((Reply::Terminal, mut fds)) => self.terminal = fds.pop(),
+                Some((Reply::Failed(error), _)) => return Err(error),
+                Some(_) => return Ok(()),
+                None => return self.ended(),
+            }
+        }
+    }
+
+    /// The socket closed: exec did it, or the process is dead.
+    fn ended(&mut self) -> Result<(), StepError> {
+        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+        use std::os::fd::AsFd;
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let status = waitid(Id::PIDFd(self.process.as_fd()), flags).or_sys("look at the held process")?;
+        // A command that ends at once has closed the socket by exec too: only our own code 125
+        // and a SIGKILL from outside mean that it never got that far.
+        if let WaitStatus::Signaled(_, signal, _) = status {
+            if !self.executed {
+                return Err(StepError::from(SysError::new(format!("go on: {signal} ended the process"), Errno::ECHILD))
+                    .because("something outside killed it: a memory limit too small to start, or somebody's kill"));
+            }
+        }
+        self.executed = true;
+        Ok(())
+    }
+}

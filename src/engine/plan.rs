@@ -1,0 +1,174 @@
+//! The plan: an OCI runtime config as an ordered list of steps.
+//!
+//! Pure: it reads nothing and needs no privilege, so `--dry-run` works for anyone. The order is the
+//! lesson. From top to bottom: what must be outside (the cgroup, while its directory can be seen),
+//! who we are (user namespace), what we see (the other namespaces, each owned by that user
+//! namespace), process 1, the file system while the host's paths still exist, pivot_root, what is
+//! hidden in it, and last what we may do, each privilege given up after its last use.
+
+use super::host::Host;
+use super::step::{About, Carry, Step};
+use super::steps::{
+    caps::Caps, cgroup::Cgroup, cgroupfs::CgroupFs, cwd::Cwd, devices::Devices, exec::Exec, fork::Fork, hostname::Hostname, loopback::Loopback, masks::Masks,
+    mount::Mount, no_new_privs::NoNewPrivs, pivot_root::PivotRoot, private::Private, private::Propagation, read_only::ReadOnly,
+    rlimits::Rlimits, rootfs::Rootfs, rootfs::Source, seccomp::Seccomp, terminal::Terminal, unshare::Unshare, user::User,
+};
+use super::userland::user_namespace;
+use crate::kernel::ns::Ns;
+use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
+use std::path::PathBuf;
+
+/// What a config does not say, because it is not the container's to know.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The container's id, which names its cgroup.
+    pub id: String,
+    /// Where its root comes from.
+    pub root: Source,
+    /// The system call filter, compiled; `None` for none.
+    pub seccomp: Option<Seccomp>,
+}
+
+/// An ordered list of steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The steps, first to last; the last is exec.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// The steps that make a process into the container that `spec` describes, on this host.
+    // ANCHOR: plan
+    pub fn from_config(spec: &Spec, place: &Place, host: &Host) -> Self {
+        let mut steps = Vec::new();
+        let own = namespaces(spec);
+        let has = |ns| own.iter().any(|u: &Unshare| u.ns == ns);
+
+        // While the host's cgroup directories can be seen, and before the cgroup namespace, whose
+        // root is where the process stands when it is made.
+        if let Some(resources) = spec.linux().as_ref().and_then(|l| l.resources().as_ref()) {
+            steps.push(Step::Cgroup(Cgroup::from_oci(resources)));
+        }
+        if host.rootless {
+            steps.push(Step::UserNs(user_namespace(host)));
+        }
+        steps.extend(own.iter().cloned().map(Step::Unshare));
+        if has(Ns::Mnt) {
+            steps.push(Step::Private(Private { propagation: propagation(spec) }));
+        }
+        if has(Ns::Pid) || has(Ns::Time) {
+            steps.push(Step::Fork(Fork {}));
+        }
+        if let Some(name) = spec.hostname().as_ref().filter(|_| has(Ns::Uts)) {
+            steps.push(Step::Hostname(Hostname { name: name.clone() }));
+        }
+        if has(Ns::Net) {
+            steps.push(Step::Loopback(Loopback {}));
+        }
+
+        // The file system: sources on the host must still be reachable.
+        steps.push(Step::Rootfs(Rootfs { source: place.root.clone() }));
+        for mount in spec.mounts().iter().flatten().map(mount) {
+            let is_dev = mount.target.as_os_str() == "/dev";
+            match (mount.fstype.as_str(), &host.cgroups) {
+                ("cgroup", Some(layout)) => steps.push(Step::CgroupFs(CgroupFs::new(&mount, layout))),
+                ("cgroup", None) => {}
+                _ => steps.push(Step::Mount(mount)),
+            }
+            if is_dev {
+                steps.push(Step::Devices(Devices {}));
+            }
+        }
+        steps.push(Step::PivotRoot(PivotRoot {}));
+        steps.extend(masks(spec).map(Step::Masks));
+
+        // The process itself: privileges go in the order in which they are last needed.
+        if let Some(process) = spec.process() {
+            settle(process, spec, place, &mut steps);
+        }
+        Self { steps }
+    }
+    // ANCHOR_END: plan
+
+    /// What each step is, in words.
+    pub fn about(&self) -> Vec<About> {
+        self.steps.iter().map(Carry::about).collect()
+    }
+}
+
+/// The steps about the process: terminal, user, capabilities, filter, exec.
+fn settle(process: &Process, spec: &Spec, place: &Place, steps: &mut Vec<Step>) {
+    steps.push(Step::Rlimits(Rlimits::from_oci(process.rlimits().as_deref().unwrap_or_default())));
+    steps.push(Step::Terminal(Terminal { tty: process.terminal().unwrap_or(false) }));
+    steps.push(Step::Cwd(Cwd { path: process.cwd().clone() }));
+    if spec.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false) {
+        steps.push(Step::ReadOnly(ReadOnly {}));
+    }
+    let no_new_privs = process.no_new_privileges().unwrap_or(false);
+    if no_new_privs {
+        steps.push(Step::NoNewPrivs(NoNewPrivs {}));
+    }
+    // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it must come before the capabilities go.
+    let filter = place.seccomp.clone().map(Step::Seccomp);
+    if !no_new_privs {
+        steps.extend(filter.clone());
+    }
+    let user = process.user();
+    steps.push(Step::User(User { uid: user.uid(), gid: user.gid(), groups: user.additional_gids().clone().unwrap_or_default() }));
+    steps.extend(process.capabilities().as_ref().map(|c| Step::Caps(Caps::from_oci(c))));
+    if no_new_privs {
+        steps.extend(filter);
+    }
+    steps.push(Step::Exec(Exec {
+        argv: process.args().clone().unwrap_or_default(),
+        env: process.env().clone().unwrap_or_default(),
+    }));
+}
+
+/// The namespaces to make or enter, in our order; the user namespace is the host's affair.
+fn namespaces(spec: &Spec) -> Vec<Unshare> {
+    let listed = spec.linux().as_ref().and_then(|l| l.namespaces().clone()).unwrap_or_default();
+    let mut all: Vec<Unshare> =
+        listed.iter().filter_map(|n| kind(n.typ()).map(|ns| Unshare { ns, path: n.path().clone() })).filter(|u| u.ns != Ns::User).collect();
+    all.sort_by_key(|u| Ns::ALL.iter().position(|ns| *ns == u.ns));
+    all
+}
+
+fn kind(kind: LinuxNamespaceType) -> Option<Ns> {
+    Some(match kind {
+        LinuxNamespaceType::Mount => Ns::Mnt,
+        LinuxNamespaceType::Cgroup => Ns::Cgroup,
+        LinuxNamespaceType::Uts => Ns::Uts,
+        LinuxNamespaceType::Ipc => Ns::Ipc,
+        LinuxNamespaceType::User => Ns::User,
+        LinuxNamespaceType::Pid => Ns::Pid,
+        LinuxNamespaceType::Network => Ns::Net,
+        LinuxNamespaceType::Time => Ns::Time,
+    })
+}
+
+fn propagation(spec: &Spec) -> Propagation {
+    let asked = spec.linux().as_ref().and_then(|l| l.rootfs_propagation().clone());
+    match asked.as_deref() {
+        Some("shared" | "rshared") => Propagation::Shared,
+        Some("slave" | "rslave") => Propagation::Slave,
+        _ => Propagation::Private,
+    }
+}
+
+fn mount(entry: &oci_spec::runtime::Mount) -> Mount {
+    let fstype = entry.typ().clone().unwrap_or_else(|| "bind".into());
+    Mount {
+        target: entry.destination().clone(),
+        source: entry.source().clone().unwrap_or_else(|| PathBuf::from(&fstype)).to_string_lossy().into_owned(),
+        options: entry.options().clone().unwrap_or_default(),
+        fstype,
+    }
+}
+
+fn masks(spec: &Spec) -> Option<Masks> {
+    let linux = spec.linux().as_ref()?;
+    let paths = |list: &Option<Vec<String>>| list.iter().flatten().map(PathBuf::from).collect::<Vec<_>>();
+    let masks = Masks { masked: paths(linux.masked_paths()), read_only: paths(linux.readonly_paths()) };
+    (!masks.masked.is_empty() || !masks.read_only.is_empty()).then_some(masks)
+}

@@ -1,0 +1,110 @@
+//! What a person asks for with `skiff run`, after the command line is parsed: Docker's options as
+//! plain values. `config` turns it into an OCI runtime config.
+
+use crate::kernel::cgroup::Limits;
+use std::path::PathBuf;
+
+/// One `-v` or `--mount type=bind`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// Absolute path on the host.
+    pub source: PathBuf,
+    /// Absolute path inside.
+    pub target: PathBuf,
+    /// Cannot be written from inside.
+    pub read_only: bool,
+}
+
+/// One `--tmpfs` or `--mount type=tmpfs`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tmpfs {
+    /// Absolute path inside.
+    pub target: PathBuf,
+    /// Options such as `size=64m`.
+    pub options: Vec<String>,
+}
+
+/// The container's network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Network {
+    /// A namespace with nothing but loopback.
+    #[default]
+    None,
+    /// The host's own.
+    Host,
+}
+
+/// The system call filter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Seccomp {
+    /// Equal in effect to Docker's.
+    #[default]
+    Default,
+    /// None.
+    Unconfined,
+    /// A profile in a file.
+    Profile(PathBuf),
+}
+
+/// Everything that `skiff run` was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The image.
+    pub image: String,
+    /// What to run instead of the image's command.
+    pub command: Vec<String>,
+    /// What to run instead of the image's entrypoint; an empty string clears it.
+    pub entrypoint: Option<String>,
+    /// The container's name.
+    pub name: Option<String>,
+    /// Its hostname.
+    pub hostname: Option<String>,
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    /// Working directory.
+    pub workdir: Option<PathBuf>,
+    /// `user[:group]`, names or numbers.
+    pub user: Option<String>,
+    /// Paths of the host.
+    pub binds: Vec<Bind>,
+    /// Directories in memory.
+    pub tmpfs: Vec<Tmpfs>,
+    /// Root cannot be written.
+    pub read_only: bool,
+    /// Control group limits.
+    pub limits: Limits,
+    /// Network.
+    pub network: Network,
+    /// Capabilities on top of the default.
+    pub cap_add: Vec<String>,
+    /// Capabilities to take from the default.
+    pub cap_drop: Vec<String>,
+    /// `--security-opt no-new-privileges`.
+    pub no_new_privileges: bool,
+    /// `--security-opt seccomp=…`.
+    pub seccomp: Seccomp,
+    /// `--security-opt systempaths=unconfined`: no masks.
+    pub unmasked: bool,
+    /// Nearly everything that the host's root may.
+    pub privileged: bool,
+    /// Put skiff's own init in front of the command.
+    pub init: bool,
+    /// A terminal.
+    pub tty: bool,
+    /// Standard input stays open.
+    pub interactive: bool,
+    /// Runs on in the background.
+    pub detach: bool,
+    /// Removed when it ends.
+    pub remove: bool,
+    /// `type=soft[:hard]`.
+    pub ulimits: Vec<String>,
+    /// Shares the host's pid namespace.
+    pub host_pid: bool,
+    /// Shares the host's ipc namespace.
+    pub host_ipc: bool,
+    /// Shares the host's uts namespace.
+    pub host_uts: bool,
+    /// Where skiff's own program lies on the host, for `init`.
+    pub program: PathBuf,
+}

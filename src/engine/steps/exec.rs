@@ -1,0 +1,123 @@
+//! Become the command (execve(2)): the last step, after which nothing of skiff is left in the process.
+//!
+//! The command is looked for in the container's own PATH, by the container's user. Descriptors from
+//! 3 on are closed by the exec itself: one that pointed to a directory of the host would be a way
+//! out (CVE-2024-21626). Exit codes follow the shell: 127 not found, 126 found but not to be run.
+
+use crate::engine::inside::Inside;
+use crate::engine::step::{About, Carry, StepError};
+use crate::kernel::{OrSys, SysError, pidfd};
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use serde::{Deserialize, Serialize};
+use std::ffi::CString;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+/// The `exec` step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec {
+    /// The command and its arguments.
+    pub argv: Vec<String>,
+    /// The whole environment, as `NAME=value`.
+    pub env: Vec<String>,
+}
+
+impl Carry for Exec {
+    fn about(&self) -> About {
+        About {
+            name: "exec",
+            what: format!("become {}", self.argv.join(" ")),
+            why: "everything before this shaped the process; exec keeps all of it and only exchanges the program",
+            man: &["execve(2)", "close_range(2)"],
+            syscalls: &["dup2", "close_range(CLOSE_RANGE_CLOEXEC)", "execve"],
+        }
+    }
+
+    // ANCHOR: exec
+    fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
+        let program = self.find()?;
+        let argv = strings(&self.argv)?;
+        let env = strings(&self.env)?;
+        take_stdio(inside)?;
+        // Asked for again: the kernel forgot it when the user changed. Whoever waits for the command
+        // is the one that cleans up after it, so it does not outlive them.
+        pidfd::die_with_parent(Signal::SIGKILL)?;
+        pidfd::close_on_exec_from(3)?;
+        default_signals()?;
+        let path = CString::new(program.as_os_str().as_encoded_bytes()).map_err(|_| self.failed(Errno::EINVAL))?;
+        let Err(errno) = nix::unistd::execve(&path, &argv, &env);
+        Err(self.failed(errno))
+    }
+    // ANCHOR_END: exec
+}
+
+impl Exec {
+    /// Where the command lies: as given if it has a `/`, else the first match in PATH that may be run.
+    fn find(&self) -> Result<PathBuf, StepError> {
+        let Some(name) = self.argv.first().filter(|n| !n.is_empty()) else {
+            return Err(StepError::from(SysError::new("run nothing", Errno::EINVAL))
+                .because("the image names no command and none was given")
+                .try_this("name one after the image: skiff run IMAGE COMMAND"));
+        };
+        if name.contains('/') {
+            return Ok(name.into());
+        }
+        let path = self.env.iter().find_map(|e| e.strip_prefix("PATH=")).unwrap_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        let mut refused = Errno::ENOENT;
+        for folder in path.split(':').filter(|f| !f.is_empty()) {
+            let candidate = Path::new(folder).join(name);
+            if candidate.is_dir() {
+                continue;
+            }
+            match nix::unistd::access(&candidate, nix::unistd::AccessFlags::X_OK) {
+                Ok(()) => return Ok(candidate),
+                Err(Errno::EACCES) => refused = Errno::EACCES,
+                Err(_) => {}
+            }
+        }
+        Err(self.failed(refused))
+    }
+
+    fn failed(&self, errno: Errno) -> StepError {
+        let name = self.argv.first().map_or("", String::as_str);
+        let error = StepError::from(SysError::new(format!("run {name}"), errno));
+        match errno {
+            Errno::ENOENT if name.contains('/') => error
+                .because("there is no such file in the container, or the interpreter or loader that it names is missing")
+                .try_this("look: skiff run IMAGE ls -l PATH"),
+            Errno::ENOENT => error
+                .because("no folder of the container's PATH has a program of that name")
+                .try_this("see what it has: skiff run IMAGE ls /bin"),
+            Errno::EACCES => error
+                .because("the file is there, and this user may not execute it (no x bit, a directory, or a noexec mount)")
+                .try_this("chmod +x it in the image, or run it through its interpreter"),
+            Errno::ENOEXEC => error.because("the file is neither a program for this machine nor a script with a #! line").try_this("run it through its interpreter"),
+            Errno::ENOMEM => error
+                .because("process 1 of the new pid namespace has ended, and the kernel makes no more processes in it (pid_namespaces(7))")
+                .try_this("fork before exec: skiff step undo, then skiff step fork"),
+            _ => error,
+        }
+    }
+}
+
+fn strings(list: &[String]) -> Result<Vec<CString>, StepError> {
+    list.iter()
+        .map(|s| CString::new(s.as_str()).map_err(|_| SysError::new(format!("pass {s:?} with a NUL byte"), Errno::EINVAL).into()))
+        .collect()
+}
+
+/// Puts the descriptors that were sent along at 0, 1 and 2.
+fn take_stdio(inside: &mut Inside) -> Result<(), StepError> {
+    let fds = std::mem::take(&mut inside.stdio);
+    let [input, output, error] = fds.as_slice() else { return Ok(()) };
+    nix::unistd::dup2_stdin(input.as_fd()).or_sys("take standard input")?;
+    nix::unistd::dup2_stdout(output.as_fd()).or_sys("take standard output")?;
+    Ok(nix::unistd::dup2_stderr(error.as_fd()).or_sys("take standard error")?)
+}
+
+/// Ignored signals and the mask survive exec (signal(7)); a program expects neither from us.
+fn default_signals() -> Result<(), StepError> {
+    crate::kernel::pidfd::default_signal(Signal::SIGPIPE).or_sys("reset SIGPIPE")?;
+    Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).or_sys("clear the signal mask")?)
+}

@@ -1,0 +1,169 @@
+//! Mount a file system inside the new root, or bind a path of the host there.
+//!
+//! See it live: `cat /proc/PID/mountinfo`. The mount is made detached and attached to a directory
+//! that was opened inside the root, so that a symbolic link in the image cannot lead it out.
+//! Options are mount(8)'s words, as the OCI runtime spec lists them.
+
+use crate::engine::inside::Inside;
+use crate::engine::step::{About, Carry, StepError};
+use crate::kernel::mount::{self, attr};
+use crate::kernel::ns::Ns;
+use crate::kernel::{OrSys, SysError};
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The `mount` step; also `proc`, `dev`, `sys` and their like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where, inside the root.
+    pub target: PathBuf,
+    /// File system type; `bind` for a path of the host.
+    pub fstype: String,
+    /// What is mounted: a path for a bind, else a label.
+    pub source: String,
+    /// Options as after `mount -o`.
+    pub options: Vec<String>,
+}
+
+impl Mount {
+    /// A mount of `fstype` at `target`.
+    pub fn new(fstype: &str, target: &str, options: &[&str]) -> Self {
+        Self {
+            target: target.into(),
+            fstype: fstype.into(),
+            source: fstype.into(),
+            options: options.iter().map(|o| (*o).to_owned()).collect(),
+        }
+    }
+
+    /// The proc file system, as every container has it.
+    pub fn proc() -> Self {
+        Self::new("proc", "/proc", &["nosuid", "noexec", "nodev"])
+    }
+
+    fn is_bind(&self) -> bool {
+        self.options.iter().any(|o| o == "bind" || o == "rbind")
+    }
+}
+
+impl Carry for Mount {
+    fn about(&self) -> About {
+        let target = self.target.display();
+        let (name, why, man): (_, _, &[&str]) = match self.fstype.as_str() {
+            _ if self.is_bind() => ("mount", "a file or directory of the host, seen inside at another place", &["mount(2)"]),
+            "proc" => (
+                "proc",
+                "ps and top read /proc. It shows the pid namespace of the process that mounts it, so it is mounted by process 1",
+                &["proc(5)", "pid_namespaces(7)"],
+            ),
+            "sysfs" => ("sys", "the kernel's view of devices; read-only, because it is one for the whole machine", &["sysfs(5)"]),
+            "devpts" => ("devpts", "pseudo-terminals of the container's own, numbered from 0", &["pts(4)"]),
+            "mqueue" => ("mqueue", "POSIX message queues of the ipc namespace", &["mq_overview(7)"]),
+            "tmpfs" if self.target == PathBuf::from("/dev") => ("dev", "a /dev of its own; the host's would hand over its disks", &["tmpfs(5)"]),
+            "tmpfs" => ("mount", "memory that is a directory; gone with the container", &["tmpfs(5)"]),
+            _ => ("mount", "a part of the container's file system", &["mount(2)"]),
+        };
+        let what = if self.is_bind() { format!("bind {} at {target}", self.source) } else { format!("mount {} at {target}", self.fstype) };
+        let options: Vec<&str> = self.options.iter().map(String::as_str).filter(|o| *o != "rbind" && *o != "bind").collect();
+        let what = if options.is_empty() { what } else { format!("{what} ({})", options.join(",")) };
+        let syscalls: &[&str] = if self.is_bind() {
+            &["open_tree(OPEN_TREE_CLONE)", "openat2(RESOLVE_IN_ROOT)", "move_mount", "mount_setattr"]
+        } else {
+            &["fsopen", "fsconfig", "fsmount", "openat2(RESOLVE_IN_ROOT)", "move_mount"]
+        };
+        About { name, what, why, man, syscalls }
+    }
+
+    // ANCHOR: mount
+    fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
+        inside.must_own(Ns::Mnt, &format!("mount {} at {}", self.fstype, self.target.display()))?;
+        let shown = self.target.display().to_string();
+        let (attributes, propagation, data) = sort(&self.options);
+        if self.is_bind() {
+            let recursive = self.options.iter().any(|o| o == "rbind");
+            let source = PathBuf::from(&self.source);
+            let tree = mount::clone_tree(None, &source, recursive)?;
+            let is_dir = std::fs::metadata(&source).map(|m| m.is_dir()).unwrap_or(true);
+            let root = inside.root()?;
+            let onto = if is_dir { mount::make_dir_in_root(root, &self.target)? } else { mount::make_file_in_root(root, &self.target)? };
+            mount::attach(&tree, onto, &shown)?;
+            // The propagation of a bind is its own: rprivate unless asked otherwise, as Docker does.
+            return Ok(mount::set_attributes(&tree, attributes, propagation, true, &shown)?);
+        }
+        let made = mount::detached(&self.fstype, &self.source, &data, attributes).map_err(|e| self.explain(e, inside))?;
+        let onto = mount::make_dir_in_root(inside.root()?, &self.target)?;
+        mount::attach(&made, onto, &shown)?;
+        if self.target.as_os_str() == "/proc" {
+            self.check_is_ours(inside)?;
+        }
+        Ok(())
+    }
+    // ANCHOR_END: mount
+}
+
+impl Mount {
+    /// A /proc that shows another pid namespace than the next process will live in is the classic
+    /// mistake; the kernel accepts it without a word, so say it here.
+    fn check_is_ours(&self, inside: &mut Inside) -> Result<(), StepError> {
+        if inside.own.contains(&Ns::Pid) && !inside.forked {
+            let here = mount::open_in_root(inside.root()?, &self.target, libc::O_PATH | libc::O_DIRECTORY, 0)?;
+            nix::unistd::fchdir(&here).or_sys("enter the new /proc")?;
+            mount::detach_here()?;
+            return Err(StepError::from(SysError::new("use this /proc", Errno::EINVAL))
+                .because(
+                    "the kernel mounted it, and it shows the host's processes: proc shows the pid namespace of the process that \
+                     mounts it, and this one still lives in the old one. It was taken off again",
+                )
+                .try_this("first: skiff step fork; the child lives in the new pid namespace"));
+        }
+        Ok(())
+    }
+
+    fn explain(&self, error: SysError, inside: &Inside) -> StepError {
+        let errno = error.errno;
+        let step = StepError::from(error);
+        match (errno, self.fstype.as_str()) {
+            (Errno::EPERM, "proc") if !inside.own.contains(&Ns::Pid) => step
+                .because("proc needs CAP_SYS_ADMIN in the user namespace that owns the pid namespace, and this process still lives in the host's")
+                .try_this("first: skiff step unshare pid, then skiff step fork"),
+            (Errno::EPERM, "proc") if !inside.forked => step
+                .because("this process still lives in the old pid namespace: only a child is born into the new one")
+                .try_this("first: skiff step fork"),
+            (Errno::EPERM, "proc") => step
+                .because("parts of the /proc outside are hidden by other mounts (we run in a container), and the kernel does not let them be uncovered")
+                .try_this("give that container --security-opt systempaths=unconfined"),
+            (Errno::EPERM, "sysfs") => step
+                .because("sysfs needs CAP_SYS_ADMIN in the user namespace that owns the network namespace")
+                .try_this("make a network namespace after the user namespace: skiff step unshare net"),
+            (Errno::EPERM, _) => step
+                .because("needs CAP_SYS_ADMIN in the user namespace that owns the mount namespace")
+                .try_this("make the mount namespace after the user namespace; see user_namespaces(7)"),
+            _ => step,
+        }
+    }
+}
+
+/// Sorts options into mount attributes, propagation, and what the file system itself reads.
+pub(super) fn sort(options: &[String]) -> (u64, u64, Vec<String>) {
+    let (mut attributes, mut propagation, mut data) = (0, mount::propagation::PRIVATE, Vec::new());
+    for option in options {
+        match option.as_str() {
+            "ro" => attributes |= attr::RDONLY,
+            "nosuid" => attributes |= attr::NOSUID,
+            "nodev" => attributes |= attr::NODEV,
+            "noexec" => attributes |= attr::NOEXEC,
+            "noatime" => attributes |= attr::NOATIME,
+            "strictatime" => attributes |= attr::STRICTATIME,
+            "rw" => attributes &= !attr::RDONLY,
+            "suid" => attributes &= !attr::NOSUID,
+            "dev" => attributes &= !attr::NODEV,
+            "exec" => attributes &= !attr::NOEXEC,
+            "relatime" | "bind" | "rbind" | "private" | "rprivate" => {}
+            "slave" | "rslave" => propagation = mount::propagation::SLAVE,
+            "shared" | "rshared" => propagation = mount::propagation::SHARED,
+            other => data.push(other.to_owned()),
+        }
+    }
+    (attributes, propagation, data)
+}

@@ -1,0 +1,106 @@
+//! The container's root: the image's layers, read-only, under one writable directory (overlay).
+//!
+//! The kernel's overlay file system shows several directories as one: names are looked up from the
+//! top, a write copies the file up into `upperdir` first, a removal leaves a whiteout there. The
+//! layers are never written, so that any number of containers share them. See it live:
+//! `grep overlay /proc/PID/mountinfo`. Source: Documentation/filesystems/overlayfs.rst.
+//!
+//! Paths in the options are relative to the skiff root: the option string is limited to one page
+//! (mount(2)), and a `:` in somebody's home directory must not split a layer's name.
+
+use crate::engine::inside::Inside;
+use crate::engine::step::{About, Carry, StepError};
+use crate::kernel::mount::propagation;
+use crate::kernel::ns::Ns;
+use crate::kernel::{OrSys, SysError, mount};
+use nix::errno::Errno;
+use nix::mount::MsFlags;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Where the root comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// Image layers, lowest first; paths below the skiff root.
+    Layers(Vec<PathBuf>),
+    /// A directory as it is.
+    Directory(PathBuf),
+}
+
+/// The `rootfs` step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rootfs {
+    /// Layers, or a directory.
+    pub source: Source,
+}
+
+impl Carry for Rootfs {
+    fn about(&self) -> About {
+        About {
+            name: "rootfs",
+            what: match &self.source {
+                Source::Layers(layers) => format!("mount overlay: {} read-only layer(s) and one writable directory", layers.len()),
+                Source::Directory(path) => format!("bind {} as the new root", path.display()),
+            },
+            why: "a file system of the container's own; the image's layers stay as they are, and every write lands in one directory. \
+                  pivot_root takes a mount point, so it must be mounted first",
+            man: &["mount(2)", "Documentation/filesystems/overlayfs.rst"],
+            syscalls: &["mount(overlay)", "open(O_PATH)"],
+        }
+    }
+
+    fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
+        inside.must_own(Ns::Mnt, "mount the container's root")?;
+        if inside.pivoted {
+            return Err(StepError::from(SysError::new("mount a second root", Errno::EBUSY))
+                .because("pivot_root has already exchanged the root, and the layers lie outside the new one")
+                .try_this("skiff step undo"));
+        }
+        let target = inside.folder().join("rootfs");
+        match &self.source {
+            Source::Layers(layers) => overlay(inside, layers)?,
+            Source::Directory(path) => {
+                let tree = mount::clone_tree(None, path, true)?;
+                let onto = std::fs::File::open(&target).or_sys_with(|| format!("open {}", target.display()))?;
+                mount::attach(&tree, onto, &target.to_string_lossy())?;
+            }
+        }
+        inside.set_root(&target)?;
+        inside.mounted = true;
+        // pivot_root refuses a root whose mount is shared (pivot_root(2), EINVAL).
+        Ok(mount::set_attributes(inside.root()?, 0, propagation::PRIVATE, false, "the new root")?)
+    }
+}
+
+// ANCHOR: overlay
+fn overlay(inside: &Inside, layers: &[PathBuf]) -> Result<(), StepError> {
+    // Overlay wants the top layer first; an image lists the lowest first.
+    let lower: Vec<String> = layers.iter().rev().map(|l| l.display().to_string()).collect();
+    let mine = format!("containers/{}", inside.id);
+    let mut options = format!("lowerdir={},upperdir={mine}/upper,workdir={mine}/work", lower.join(":"));
+    if inside.rootless {
+        // Overlay's own marks live in trusted.* attributes, which only real root may write.
+        options.push_str(",userxattr");
+    }
+    nix::unistd::chdir(&inside.store).or_sys_with(|| format!("enter {}", inside.store.display()))?;
+    let target = format!("{mine}/rootfs");
+    let mounted = nix::mount::mount(Some("overlay"), target.as_str(), Some("overlay"), MsFlags::empty(), Some(options.as_str()));
+    mounted.or_sys("mount overlay as the new root").map_err(explain)
+}
+// ANCHOR_END: overlay
+
+fn explain(error: SysError) -> StepError {
+    let (why, hint) = match error.errno {
+        Errno::EPERM => (
+            "needs CAP_SYS_ADMIN in the user namespace that owns this mount namespace, and Linux 5.11 where that is not the host's",
+            "make the mount namespace after the user namespace; see user_namespaces(7)",
+        ),
+        Errno::ENODEV => ("this kernel has no overlay file system, or its module is not loaded", "sudo modprobe overlay"),
+        Errno::EINVAL => (
+            "the file system below cannot carry an upper directory: overlay on overlay (inside another container) is the usual case",
+            "put the skiff root on a volume or a tmpfs: skiff --root DIR …",
+        ),
+        _ => return error.into(),
+    };
+    StepError::from(error).because(why).try_this(hint)
+}

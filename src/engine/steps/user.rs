@@ -1,0 +1,61 @@
+//! Become the container's user and groups (setresuid(2), setgroups(2)).
+//!
+//! See it live: the Uid, Gid and Groups lines of /proc/PID/status. Groups first, then gid, then
+//! uid: each call needs a capability that the next one may take away. Leaving uid 0 would also empty
+//! the capability sets; PR_SET_KEEPCAPS keeps them for the caps step (capabilities(7)).
+
+use crate::engine::inside::Inside;
+use crate::engine::step::{About, Carry, StepError};
+use crate::kernel::{OrSys, SysError};
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid};
+use serde::{Deserialize, Serialize};
+
+/// The `user` step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// User id inside.
+    pub uid: u32,
+    /// Group id inside.
+    pub gid: u32,
+    /// Further groups.
+    pub groups: Vec<u32>,
+}
+
+impl Carry for User {
+    fn about(&self) -> About {
+        About {
+            name: "user",
+            what: format!("become user {}, group {}", self.uid, self.gid),
+            why: "groups, then gid, then uid: each needs a privilege that the next one gives up",
+            man: &["setresuid(2)", "setgroups(2)", "credentials(7)"],
+            syscalls: &["setgroups", "setresgid", "prctl(PR_SET_KEEPCAPS)", "setresuid"],
+        }
+    }
+
+    fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
+        let groups: Vec<Gid> = self.groups.iter().map(|g| Gid::from_raw(*g)).collect();
+        match nix::unistd::setgroups(&groups) {
+            // With a map of one id setgroups was denied for good, and there is nothing to drop
+            // that the process could not reach anyway (user_namespaces(7)).
+            Err(Errno::EPERM) if inside.rootless => {}
+            other => other.or_sys("set the groups")?,
+        }
+        let gid = Gid::from_raw(self.gid);
+        nix::unistd::setresgid(gid, gid, gid).or_sys_with(|| format!("become group {}", self.gid)).map_err(explain)?;
+        nix::sys::prctl::set_keepcaps(true).or_sys("keep capabilities across setuid")?;
+        let uid = Uid::from_raw(self.uid);
+        nix::unistd::setresuid(uid, uid, uid).or_sys_with(|| format!("become user {}", self.uid)).map_err(explain)
+    }
+}
+
+fn explain(error: SysError) -> StepError {
+    let errno = error.errno;
+    let step = StepError::from(error);
+    match errno {
+        Errno::EINVAL => step
+            .because("this id has no line in the user namespace's map, so it does not exist in here")
+            .try_this("use an id that /proc/self/uid_map covers; with uidmap installed and a range in /etc/subuid there are 65536 of them"),
+        _ => step,
+    }
+}
