@@ -37,9 +37,10 @@ pub struct Held {
 }
 
 /// Starts a process that carries out `steps` to the last, which is exec.
-pub fn spawn_straight(id: &str, store: &Path, steps: &[Step]) -> Result<Started, StepError> {
+pub fn spawn_straight(id: &str, store: &Path, steps: &[Step], stdio: Vec<OwnedFd>) -> Result<Started, StepError> {
     let mut held = spawn(|upstream| {
         let mut inside = Inside::new(id, store, upstream);
+        inside.stdio = stdio;
         for step in steps {
             if let Err(error) = step.carry_out(&mut inside) {
                 let _ = inside.upstream.tell(&Reply::Failed(error));

@@ -1,0 +1,163 @@
+//! Carries bytes between a container and whoever waits for it, and passes signals on.
+//!
+//! One poll(2) loop, no threads: the container's pipes (or its terminal), our standard input,
+//! signals by signalfd(2), and the pidfd that tells the end. What the container wrote before it
+//! ended is read to the last byte, but a grandchild that keeps the pipe open is not waited for.
+
+use crate::kernel::pidfd::{self, Pidfd};
+use crate::kernel::pty;
+use crate::kernel::{OrSys, SysError};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Signals that are passed on to the container (Docker: `--sig-proxy`).
+const PASSED: [Signal; 6] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
+
+/// Signals held back from their default action, to be read one by one.
+#[derive(Debug)]
+pub struct Signals {
+    fd: SignalFd,
+    urgent: u32,
+    terminal: Option<OwnedFd>,
+}
+
+impl Signals {
+    /// Blocks the signals that are passed on; done before the fork, so that none is lost.
+    pub fn block() -> Result<Self, SysError> {
+        let set: SigSet = PASSED.into_iter().chain([Signal::SIGWINCH]).collect();
+        set.thread_block().or_sys("block signals")?;
+        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).or_sys("open a signalfd")?;
+        Ok(Self { fd, urgent: 0, terminal: None })
+    }
+
+    /// From now on this terminal has the size of ours.
+    pub fn follow_size(&mut self, terminal: OwnedFd) {
+        self.terminal = Some(terminal);
+        self.resize();
+    }
+
+    fn resize(&self) {
+        if let (Some(terminal), Ok(size)) = (&self.terminal, pty::size(std::io::stdin())) {
+            let _ = pty::set_size(terminal, size);
+        }
+    }
+
+    /// Passes on what has arrived. Process 1 of a pid namespace ignores what it has no handler for
+    /// (pid_namespaces(7)), so the third Ctrl-C is a SIGKILL, which it cannot ignore.
+    fn pass_on(&mut self, to: &Pidfd) {
+        while let Ok(Some(info)) = self.fd.read_signal() {
+            let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
+            if signal == Signal::SIGWINCH {
+                self.resize();
+                continue;
+            }
+            if matches!(signal, Signal::SIGINT | Signal::SIGTERM) {
+                self.urgent += 1;
+            }
+            let _ = to.signal(if self.urgent >= 3 { Signal::SIGKILL } else { signal });
+        }
+    }
+}
+
+/// Where the bytes of one of the container's streams go.
+pub struct Stream<'a> {
+    /// Read side: the container writes the other end.
+    pub from: OwnedFd,
+    /// What to do with the bytes.
+    pub to: Box<dyn FnMut(&[u8]) + 'a>,
+}
+
+/// Makes a pipe: (ours to read, the container's to write).
+pub fn pipe() -> Result<(OwnedFd, OwnedFd), SysError> {
+    nix::unistd::pipe2(OFlag::O_CLOEXEC).or_sys("make a pipe")
+}
+
+/// Writes everything, to a descriptor that may be a slow terminal or a closed pipe.
+pub fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match nix::unistd::write(to, bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => {
+                let _ = poll(&mut [PollFd::new(to, PollFlags::POLLOUT)], PollTimeout::NONE);
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+/// Relays until the command has ended and what it wrote has been read. Returns its exit code.
+pub fn relay(process: &Pidfd, signals: &mut Signals, mut streams: Vec<Stream<'_>>, mut input: Option<OwnedFd>) -> Result<i32, SysError> {
+    let mut buffer = vec![0u8; if streams.is_empty() && input.is_none() { 0 } else { 64 * 1024 }];
+    loop {
+        let stdin = std::io::stdin();
+        let mut fds = vec![PollFd::new(process.as_fd(), PollFlags::POLLIN), PollFd::new(signals.fd.as_fd(), PollFlags::POLLIN)];
+        fds.extend(streams.iter().map(|s| PollFd::new(s.from.as_fd(), PollFlags::POLLIN)));
+        if input.is_some() {
+            fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
+        }
+        match poll(&mut fds, PollTimeout::NONE) {
+            Err(Errno::EINTR) => continue,
+            other => other.or_sys("wait for the container")?,
+        };
+        let ready: Vec<bool> = fds.iter().map(|f| f.any().unwrap_or(false)).collect();
+        drop(fds);
+        if ready[1] {
+            signals.pass_on(process);
+        }
+        let mut index = 2;
+        streams.retain_mut(|stream| {
+            let is_ready = ready[index];
+            index += 1;
+            !is_ready || pump(stream, &mut buffer)
+        });
+        if input.is_some() && ready[index] {
+            feed(&mut input, &mut buffer);
+        }
+        if ready[0] {
+            drain(&mut streams, &mut buffer);
+            return Ok(pidfd::exit_code(process.wait()?));
+        }
+    }
+}
+
+/// Moves one buffer full; false at the end of the stream.
+fn pump(stream: &mut Stream<'_>, buffer: &mut [u8]) -> bool {
+    match nix::unistd::read(&stream.from, buffer) {
+        Ok(0) => false,
+        Ok(n) => {
+            (stream.to)(&buffer[..n]);
+            true
+        }
+        Err(Errno::EINTR | Errno::EAGAIN) => true,
+        // EIO is how a terminal says that its last user has gone (pty(7)).
+        Err(_) => false,
+    }
+}
+
+/// Moves standard input into the container; closes it at the end.
+fn feed(input: &mut Option<OwnedFd>, buffer: &mut [u8]) {
+    let Some(to) = input else { return };
+    match nix::unistd::read(std::io::stdin(), buffer) {
+        Ok(n) if n > 0 => write_all(to.as_fd(), &buffer[..n]),
+        Err(Errno::EINTR | Errno::EAGAIN) => {}
+        _ => *input = None,
+    }
+}
+
+/// Reads what is still in the pipes, without waiting for more.
+fn drain(streams: &mut [Stream<'_>], buffer: &mut [u8]) {
+    for stream in streams {
+        loop {
+            let mut fds = [PollFd::new(stream.from.as_fd(), PollFlags::POLLIN)];
+            let waiting = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0);
+            if !waiting || !pump(stream, buffer) {
+                break;
+            }
+        }
+    }
+}

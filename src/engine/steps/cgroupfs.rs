@@ -1,0 +1,79 @@
+//! The container sees its own cgroup at /sys/fs/cgroup, read-only (cgroup_namespaces(7)).
+//!
+//! See it live: `skiff run -m 64m base cat /sys/fs/cgroup/memory.max` (v2), or
+//! `…/memory/memory.limit_in_bytes` (v1). In the cgroup namespace the mount's root is the
+//! container's own cgroup, so that neither its siblings nor the host's tree can be seen. On v2 it is
+//! one mount; v1 has one a hierarchy, under a tmpfs.
+
+use super::mount::{Mount, sort};
+use crate::engine::inside::Inside;
+use crate::engine::step::{About, Carry, StepError};
+use crate::kernel::cgroup::Layout;
+use crate::kernel::mount::{self, attr};
+use crate::kernel::ns::Ns;
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The `cgroupfs` step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupFs {
+    /// Where, inside the root.
+    pub target: PathBuf,
+    /// Mount options; `ro` as a rule.
+    pub options: Vec<String>,
+    /// Names of the v1 hierarchies, such as `memory` or `cpu,cpuacct`; none on v2.
+    pub v1: Vec<String>,
+}
+
+impl CgroupFs {
+    /// What the `cgroup` entry of an OCI config means on a host with this layout.
+    pub fn new(entry: &Mount, layout: &Layout) -> Self {
+        let name = |h: &crate::kernel::cgroup::Hierarchy| h.mount.file_name().map(|n| n.to_string_lossy().into_owned());
+        Self { target: entry.target.clone(), options: entry.options.clone(), v1: layout.v1.iter().filter_map(name).collect() }
+    }
+}
+
+impl Carry for CgroupFs {
+    fn about(&self) -> About {
+        let what = match self.v1.as_slice() {
+            [] => format!("mount cgroup2 at {}", self.target.display()),
+            list => format!("mount cgroup at {}: {}", self.target.display(), list.join(" ")),
+        };
+        About {
+            name: "cgroupfs",
+            what: format!("{what} ({})", self.options.join(",")),
+            why: "programs read their own limits there; read-only, or root inside would raise them",
+            man: &["cgroups(7)", "cgroup_namespaces(7)"],
+            syscalls: &["fsopen", "fsconfig", "fsmount", "openat2(RESOLVE_IN_ROOT)", "move_mount"],
+        }
+    }
+
+    fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
+        inside.must_own(Ns::Mnt, "mount the cgroup file system")?;
+        let (attributes, _, _) = sort(&self.options);
+        let shown = self.target.to_string_lossy();
+        if self.v1.is_empty() {
+            let made = mount::detached("cgroup2", "cgroup", &[], attributes)?;
+            let onto = mount::make_dir_in_root(inside.root()?, &self.target)?;
+            return Ok(mount::attach(&made, onto, &shown)?);
+        }
+        let base = mount::detached("tmpfs", "tmpfs", &["mode=755".to_owned()], attributes & !attr::RDONLY)?;
+        let onto = mount::make_dir_in_root(inside.root()?, &self.target)?;
+        mount::attach(&base, onto, &shown)?;
+        for hierarchy in &self.v1 {
+            let controllers: Vec<String> = hierarchy.split(',').map(String::from).collect();
+            match mount::detached("cgroup", "cgroup", &controllers, attributes) {
+                Ok(made) => {
+                    let at = self.target.join(hierarchy);
+                    let onto = mount::make_dir_in_root(inside.root()?, &at)?;
+                    mount::attach(&made, onto, &at.to_string_lossy())?;
+                }
+                // A hierarchy whose folder is not named after its controllers: leave it out.
+                Err(e) if matches!(e.errno, Errno::EBUSY | Errno::EINVAL | Errno::ENOENT | Errno::EPERM) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(mount::set_attributes(&base, attributes, 0, false, &shown)?)
+    }
+}
