@@ -73,6 +73,9 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// A terminal was asked for and there is none.
+    #[error("standard input is not a terminal")]
+    NoTerminal,
     /// A user or group that the container does not have.
     #[error("no {kind} {name:?} in the container")]
     NoUser {
@@ -103,6 +106,7 @@ impl Explain for Error {
             Error::Cgroup(e) => e.why(),
             Error::Capability(e) => e.why(),
             Error::System(e) if e.errno == nix::errno::Errno::ENOSPC => Some("the disk is full".into()),
+            Error::NoTerminal => Some("-t with -i connects the container's terminal to yours, and input comes from a pipe or a file".into()),
             Error::BadName { .. } => Some("a name begins with a letter or digit and goes on with letters, digits, `_`, `.`, `-`".into()),
             Error::NameTaken { .. } => Some("a name belongs to one container until it is removed, running or not".into()),
             Error::Damaged { .. } => Some("it was cut short or edited; skiff itself writes aside and renames".into()),
@@ -126,6 +130,7 @@ impl Explain for Error {
             Error::Ambiguous { .. } => Some("more digits of the id, or the name".into()),
             Error::NameTaken { name, .. } => Some(format!("skiff rm {name}, or another --name")),
             Error::BadName { .. } => Some("--name web-1".into()),
+            Error::NoTerminal => Some("leave out -t: … | skiff run -i IMAGE COMMAND".into()),
             Error::Damaged { path, .. } => path.parent().map(|p| format!("look at it, then: skiff rm -f {}", p.file_name().unwrap_or_default().to_string_lossy())),
             Error::NotRunning { name } => Some(format!("see how it ended: skiff ps -a, skiff inspect {name}")),
             Error::Running { name } => Some(format!("skiff stop {name}, or skiff rm -f {name}")),
@@ -138,7 +143,7 @@ impl Explain for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Error::Step(e) => e.exit_code(),
-            Error::NoContainer { .. } | Error::Ambiguous { .. } | Error::NotRunning { .. } | Error::Running { .. } => 1,
+            Error::NoContainer { .. } | Error::Ambiguous { .. } | Error::NotRunning { .. } | Error::Running { .. } | Error::NoTerminal => 1,
             _ => 125,
         }
     }

@@ -1,9 +1,32 @@
 //! skiff's engine: what makes a process a container, as an ordered list of steps.
 //!
+//! In reading order: [`step`] and [`steps`] (what can be done to a process), [`plan`] (which of them,
+//! in which order), [`inside`] (what the process carries along), [`hold`] (running it straight, or
+//! still between two steps), then around it [`config`] (from Docker's options to an OCI config),
+//! [`container`] (what is kept on disk), [`run`], [`enter`], [`life`] and [`init`].
+//!
 //! Knows no lesson and draws nothing; progress is reported to the caller as values.
 
+pub mod config;
+pub mod container;
 pub mod defaults;
+pub mod enter;
+pub mod error;
+pub mod hold;
+pub mod host;
+pub mod init;
 pub mod inside;
+pub mod life;
+pub mod log;
+pub mod names;
+pub mod passwd;
+pub mod plan;
+pub mod relay;
+pub mod request;
+pub mod run;
 pub mod seccomp;
 pub mod step;
 pub mod steps;
+mod userland;
+
+pub use error::Error;

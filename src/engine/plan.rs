@@ -84,7 +84,8 @@ impl Plan {
 
         // The process itself: privileges go in the order in which they are last needed.
         if let Some(process) = spec.process() {
-            settle(process, spec, place, &mut steps);
+            let read_only = spec.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false);
+            settle(process, read_only, place, &mut steps);
         }
         Self { steps }
     }
@@ -97,11 +98,11 @@ impl Plan {
 }
 
 /// The steps about the process: terminal, user, capabilities, filter, exec.
-fn settle(process: &Process, spec: &Spec, place: &Place, steps: &mut Vec<Step>) {
+pub(super) fn settle(process: &Process, read_only: bool, place: &Place, steps: &mut Vec<Step>) {
     steps.push(Step::Rlimits(Rlimits::from_oci(process.rlimits().as_deref().unwrap_or_default())));
     steps.push(Step::Terminal(Terminal { tty: process.terminal().unwrap_or(false) }));
     steps.push(Step::Cwd(Cwd { path: process.cwd().clone() }));
-    if spec.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false) {
+    if read_only {
         steps.push(Step::ReadOnly(ReadOnly {}));
     }
     let no_new_privs = process.no_new_privileges().unwrap_or(false);

@@ -44,6 +44,8 @@ pub enum Step {
     Unshare(steps::unshare::Unshare),
     /// A child that is process 1 of the new pid namespace.
     Fork(steps::fork::Fork),
+    /// Enter the namespaces of a running process.
+    Join(steps::join::Join),
     /// Cut the ties between our mounts and the host's.
     Private(steps::private::Private),
     /// Mount the container's root.
@@ -90,6 +92,7 @@ impl Step {
             Step::UserNs(s) => s,
             Step::Unshare(s) => s,
             Step::Fork(s) => s,
+            Step::Join(s) => s,
             Step::Private(s) => s,
             Step::Rootfs(s) => s,
             Step::Mount(s) => s,

@@ -133,3 +133,9 @@ pub fn default_signal(signal: Signal) -> nix::Result<()> {
     // SAFETY: installs SIG_DFL, not a handler of ours.
     unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigDfl) }.map(drop)
 }
+
+/// Makes this process not dumpable until its next exec: its /proc/PID/exe, fd and mem are then
+/// closed to everybody without CAP_SYS_PTRACE in the host's user namespace (PR_SET_DUMPABLE).
+pub fn hide_from_debuggers() -> Result<(), SysError> {
+    nix::sys::prctl::set_dumpable(false).or_sys("hide this process from debuggers")
+}

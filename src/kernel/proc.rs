@@ -1,1 +1,182 @@
 //! What /proc shows of a process (proc(5)).
+//!
+//! The folder is opened once and read through that descriptor: if the process ends, reads fail
+//! with ESRCH, and never tell of another process that got the same pid. Permission is told apart
+//! from absence: an ordinary user may not read the namespaces of root's processes (ptrace(2)).
+
+use super::ns::Ns;
+use super::{SysError, error::errno_of};
+use nix::errno::Errno;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+/// A process, as /proc shows it. Reading is lazy: each call reads one file.
+#[derive(Debug)]
+pub struct Process {
+    pid: i32,
+    dir: File,
+}
+
+/// The fields of /proc/PID/status that this project reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Status {
+    /// All fields, by name.
+    fields: BTreeMap<String, String>,
+}
+
+impl Process {
+    /// Opens process `pid`. ENOENT when there is none.
+    pub fn open(pid: i32) -> Result<Self, SysError> {
+        let path = format!("/proc/{pid}");
+        let dir = File::open(&path).map_err(|e| SysError::new(format!("read {path}"), errno_of(&e)))?;
+        Ok(Self { pid, dir })
+    }
+
+    /// This process.
+    pub fn current() -> Result<Self, SysError> {
+        Self::open(std::process::id() as i32)
+    }
+
+    /// Its pid here.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/{name}", self.dir.as_raw_fd()))
+    }
+
+    fn failed(&self, name: &str, error: &std::io::Error) -> SysError {
+        SysError::new(format!("read /proc/{}/{name}", self.pid), errno_of(error))
+    }
+
+    /// A file of its folder, as bytes.
+    pub fn bytes(&self, name: &str) -> Result<Vec<u8>, SysError> {
+        let mut bytes = Vec::new();
+        let read = File::open(self.path(name)).and_then(|mut f| f.read_to_end(&mut bytes));
+        read.map(|_| bytes).map_err(|e| self.failed(name, &e))
+    }
+
+    /// A file of its folder, as text.
+    pub fn text(&self, name: &str) -> Result<String, SysError> {
+        self.bytes(name).map(|b| String::from_utf8_lossy(&b).into_owned())
+    }
+
+    fn strings(&self, name: &str) -> Result<Vec<String>, SysError> {
+        let bytes = self.bytes(name)?;
+        let parts = bytes.split(|b| *b == 0).map(|p| String::from_utf8_lossy(p).into_owned());
+        Ok(parts.filter(|p| !p.is_empty()).collect())
+    }
+
+    /// Its arguments; empty for kernel threads and zombies.
+    pub fn argv(&self) -> Result<Vec<String>, SysError> {
+        self.strings("cmdline")
+    }
+
+    /// Its environment as it was at exec. EACCES for other people's processes.
+    pub fn environ(&self) -> Result<Vec<String>, SysError> {
+        self.strings("environ")
+    }
+
+    /// The status file.
+    pub fn status(&self) -> Result<Status, SysError> {
+        Ok(Status::parse(&self.text("status")?))
+    }
+
+    /// The inode of one of its namespaces. EACCES for other people's processes.
+    pub fn ns(&self, ns: Ns) -> Result<u64, SysError> {
+        let name = format!("ns/{}", ns.name());
+        std::fs::metadata(self.path(&name)).map(|m| m.ino()).map_err(|e| self.failed(&name, &e))
+    }
+
+    /// Where a link of its folder leads: `root`, `cwd`, `exe`.
+    pub fn link(&self, name: &str) -> Result<PathBuf, SysError> {
+        std::fs::read_link(self.path(name)).map_err(|e| self.failed(name, &e))
+    }
+
+    /// Its mounts.
+    pub fn mounts(&self) -> Result<Vec<super::mountinfo::Mount>, SysError> {
+        Ok(super::mountinfo::parse(&self.text("mountinfo")?))
+    }
+
+    /// Its cgroup in each hierarchy: controllers (empty for v2) and path.
+    pub fn cgroups(&self) -> Result<Vec<(String, String)>, SysError> {
+        let text = self.text("cgroup")?;
+        Ok(text.lines().filter_map(|l| l.split_once(':')?.1.split_once(':')).map(|(c, p)| (c.to_owned(), p.to_owned())).collect())
+    }
+
+    /// `uid_map` or `gid_map`: (inside, outside as the reader sees it, count).
+    pub fn id_map(&self, name: &str) -> Result<Vec<(u32, u32, u32)>, SysError> {
+        let text = self.text(name)?;
+        Ok(text
+            .lines()
+            .filter_map(|l| {
+                let mut n = l.split_whitespace().map(str::parse::<u32>);
+                Some((n.next()?.ok()?, n.next()?.ok()?, n.next()?.ok()?))
+            })
+            .collect())
+    }
+
+    /// When it started, in clock ticks (1/100 s) since boot.
+    pub fn start(&self) -> Result<u64, SysError> {
+        self.stat(19)
+    }
+
+    /// Its parent's pid.
+    pub fn parent(&self) -> Result<i32, SysError> {
+        self.stat(1).map(|n| n as i32)
+    }
+
+    /// A numeric field of stat, counted from the state, which follows the last `)`.
+    fn stat(&self, index: usize) -> Result<u64, SysError> {
+        let text = self.text("stat")?;
+        let after = text.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+        let field = after.split_whitespace().nth(index).and_then(|f| f.parse().ok());
+        field.ok_or_else(|| SysError::new(format!("read /proc/{}/stat", self.pid), Errno::EBADMSG))
+    }
+}
+
+impl Status {
+    /// Parses the text of a status file.
+    pub fn parse(text: &str) -> Self {
+        let fields = text.lines().filter_map(|l| l.split_once(':')).map(|(k, v)| (k.to_owned(), v.trim().to_owned()));
+        Self { fields: fields.collect() }
+    }
+
+    /// A field's text, such as `Seccomp`.
+    pub fn get(&self, field: &str) -> &str {
+        self.fields.get(field).map_or("", String::as_str)
+    }
+
+    /// The numbers of a field: real, effective, saved and file-system id for `Uid`; one for each pid
+    /// namespace, outermost first, for `NSpid`.
+    pub fn numbers(&self, field: &str) -> Vec<u32> {
+        self.get(field).split_whitespace().filter_map(|n| n.parse().ok()).collect()
+    }
+
+    /// A hexadecimal mask, such as `CapEff`.
+    pub fn mask(&self, field: &str) -> u64 {
+        u64::from_str_radix(self.get(field), 16).unwrap_or(0)
+    }
+
+    /// The five capability sets.
+    pub fn capabilities(&self) -> super::caps::Sets {
+        super::caps::Sets {
+            effective: self.mask("CapEff"),
+            permitted: self.mask("CapPrm"),
+            inheritable: self.mask("CapInh"),
+            bounding: self.mask("CapBnd"),
+            ambient: self.mask("CapAmb"),
+        }
+    }
+}
+
+/// All pids that /proc shows now.
+pub fn pids() -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect()
+}

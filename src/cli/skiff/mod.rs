@@ -1,8 +1,166 @@
-//! `skiff`: one file a subcommand.
+//! `skiff`: one file a subcommand. Words, flags and exit codes are Docker's.
 
+mod exec;
+mod images;
+mod inspect;
+mod life;
+mod ps;
+mod run;
+mod step;
+
+use crate::cli::error::show;
+use crate::kernel::Explain;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// What a subcommand answers: its exit code, or an error to be shown.
+pub type Outcome = Result<u8, Box<dyn Explain>>;
+
+/// A small container engine that can be taken apart.
+#[derive(Debug, Parser)]
+#[command(name = "skiff", version, about, propagate_version = true, after_help = "The steps of a run: skiff run --dry-run base")]
+pub struct Cli {
+    /// Where images and containers are kept [default: /var/lib/skiff for root, else $XDG_DATA_HOME/skiff]
+    #[arg(long, global = true, env = "SKIFF_ROOT", hide_env = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create and run a container
+    Run(Box<run::Run>),
+    /// Drive a container by hand, one step at a time
+    Step(step::Step),
+    /// List containers
+    Ps(ps::Ps),
+    /// Run a command in a running container
+    Exec(exec::Exec),
+    /// Print what a container wrote
+    Logs(life::Logs),
+    /// Stop containers: SIGTERM, then SIGKILL
+    Stop(life::Stop),
+    /// Send a signal to containers
+    Kill(life::Kill),
+    /// Wait until containers end, and print their exit codes
+    Wait(life::Wait),
+    /// Remove containers
+    Rm(life::Rm),
+    /// Show all that is known of a container
+    Inspect(inspect::Inspect),
+    #[command(flatten)]
+    Images(images::Images),
+    /// Look after skiff's own files
+    #[command(subcommand)]
+    System(life::System),
+    /// Process 1 of a container (what --init puts in front of the command)
+    #[command(hide = true)]
+    Init(Init),
+    /// Write shell completions to standard output
+    #[command(hide = true)]
+    Completions {
+        /// bash, zsh, fish
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        folder: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Init {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    argv: Vec<String>,
+}
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // Docker's code for a command line that it does not understand.
+            return ExitCode::from(if error.use_stderr() { 125 } else { 0 });
+        }
+    };
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            show(error.as_ref());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Outcome {
+    let root = cli.root.unwrap_or_else(default_root);
+    let root = std::path::absolute(&root).unwrap_or(root);
+    match cli.command {
+        Command::Run(args) => run::run(*args, &root),
+        Command::Step(args) => step::run(args, &root),
+        Command::Ps(args) => ps::run(&args, &root),
+        Command::Exec(args) => exec::run(args, &root),
+        Command::Logs(args) => life::logs(&args, &root),
+        Command::Stop(args) => life::stop(&args, &root),
+        Command::Kill(args) => life::kill(&args, &root),
+        Command::Wait(args) => life::wait(&args, &root),
+        Command::Rm(args) => life::rm(&args, &root),
+        Command::Inspect(args) => inspect::run(&args, &root),
+        Command::Images(args) => images::run(args, &root),
+        Command::System(args) => life::system(&args, &root),
+        Command::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut command(), "skiff", &mut std::io::stdout());
+            Ok(0)
+        }
+        Command::Man { folder } => {
+            use crate::kernel::OrSys;
+            clap_mangen::generate_to(command(), &folder).or_sys_with(|| format!("write man pages to {}", folder.display())).map_err(boxed)?;
+            Ok(0)
+        }
+    }
+}
+
+/// The command line as clap knows it, for completions, man pages and the README's test.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+/// Docker's convention for the folder, moved under a name of our own.
+fn default_root() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        return "/var/lib/skiff".into();
+    }
+    let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".local/share"));
+    std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(home).unwrap_or_else(std::env::temp_dir).join("skiff")
+}
+
+/// Exit codes are one byte.
+fn clamp(code: i32) -> u8 {
+    u8::try_from(code).unwrap_or(255)
+}
+
+fn boxed<E: Explain + 'static>(error: E) -> Box<dyn Explain> {
+    Box::new(error)
+}
+
+/// Does `one` for each name, goes on after an error, and answers 1 if there was any: as Docker does
+/// for `stop a b c`.
+fn each(names: &[String], mut one: impl FnMut(&str) -> Result<(), crate::engine::Error>) -> Outcome {
+    let mut code = 0;
+    for name in names {
+        match one(name) {
+            Ok(()) => println!("{name}"),
+            Err(error) => {
+                show(&error);
+                code = 1;
+            }
+        }
+    }
+    Ok(code)
 }

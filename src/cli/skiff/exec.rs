@@ -1,0 +1,57 @@
+//! `skiff exec`: a command in a running container.
+
+use super::{Outcome, boxed, clamp};
+use crate::engine::container::Container;
+use crate::engine::enter::{self, Request};
+use crate::engine::error::Error;
+use crate::engine::host::Host;
+use crate::engine::run;
+use clap::Args;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// Options of `skiff exec`.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// Keep standard input open
+    #[arg(short, long)]
+    interactive: bool,
+    /// Give it a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// User, and group, by name or number
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// Working directory inside
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<PathBuf>,
+    /// Set an environment variable
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Every capability, no system call filter
+    #[arg(long)]
+    privileged: bool,
+    /// The container, by name or id
+    container: String,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+/// Runs it.
+pub fn run(args: Exec, root: &Path) -> Outcome {
+    if args.tty && args.interactive && !std::io::stdin().is_terminal() {
+        return Err(boxed(Error::NoTerminal));
+    }
+    let container = Container::find(root, &args.container).map_err(boxed)?;
+    let host = Host::read().map_err(boxed)?;
+    let request = Request {
+        command: args.command,
+        env: args.env,
+        workdir: args.workdir,
+        user: args.user,
+        tty: args.tty,
+        privileged: args.privileged,
+    };
+    run::attached(args.tty, args.interactive, |stdio| Ok(enter::enter(&container, &request, stdio, &host)?)).map(clamp).map_err(boxed)
+}

@@ -1,0 +1,177 @@
+//! `skiff stop`, `kill`, `wait`, `rm`, `logs` and `system prune`.
+
+use super::{Outcome, boxed, each};
+use crate::engine::container::{Container, Status};
+use crate::engine::error::Error;
+use crate::engine::life;
+use clap::{Args, Subcommand};
+use nix::sys::signal::Signal;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Options of `skiff stop`.
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// Seconds to wait before SIGKILL
+    #[arg(short = 't', long = "time", alias = "timeout", default_value_t = 10)]
+    time: u64,
+    /// Containers, by name or id
+    #[arg(required = true)]
+    containers: Vec<String>,
+}
+
+/// Options of `skiff kill`.
+#[derive(Debug, Args)]
+pub struct Kill {
+    /// The signal, by name or number
+    #[arg(short, long, default_value = "KILL")]
+    signal: String,
+    /// Containers, by name or id
+    #[arg(required = true)]
+    containers: Vec<String>,
+}
+
+/// Options of `skiff wait`.
+#[derive(Debug, Args)]
+pub struct Wait {
+    /// Containers, by name or id
+    #[arg(required = true)]
+    containers: Vec<String>,
+}
+
+/// Options of `skiff rm`.
+#[derive(Debug, Args)]
+pub struct Rm {
+    /// Kill it first if it runs
+    #[arg(short, long)]
+    force: bool,
+    /// Containers, by name or id
+    #[arg(required = true)]
+    containers: Vec<String>,
+}
+
+/// Options of `skiff logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// Only the last lines
+    #[arg(short = 'n', long, value_name = "NUMBER")]
+    tail: Option<usize>,
+    /// Show when each line was written
+    #[arg(short, long)]
+    timestamps: bool,
+    /// The container, by name or id
+    container: String,
+}
+
+/// `skiff system …`.
+#[derive(Debug, Subcommand)]
+pub enum System {
+    /// Remove ended containers, and what killed runs left
+    Prune {
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+    },
+}
+
+/// Stops them.
+pub fn stop(args: &Stop, root: &Path) -> Outcome {
+    each(&args.containers, |name| life::stop(&Container::find(root, name)?, Signal::SIGTERM, Duration::from_secs(args.time)))
+}
+
+/// Signals them.
+pub fn kill(args: &Kill, root: &Path) -> Outcome {
+    let signal = signal_number(&args.signal).map_err(boxed)?;
+    each(&args.containers, |name| life::kill(&Container::find(root, name)?, signal))
+}
+
+/// A signal by number, by name, or by name with SIG.
+fn signal_number(text: &str) -> Result<i32, Error> {
+    let upper = text.to_ascii_uppercase();
+    let name = if upper.starts_with("SIG") { upper.clone() } else { format!("SIG{upper}") };
+    let number = text.parse::<i32>().ok().filter(|n| (1..=64).contains(n));
+    number.or_else(|| Signal::from_str(&name).ok().map(|s| s as i32)).ok_or_else(|| Error::Option {
+        option: "--signal",
+        value: text.to_owned(),
+        reason: "it is no signal; see signal(7)".into(),
+        example: "--signal TERM",
+    })
+}
+
+/// Waits for each, prints its exit code.
+pub fn wait(args: &Wait, root: &Path) -> Outcome {
+    for name in &args.containers {
+        let code = Container::find(root, name).and_then(|c| life::wait(&c)).map_err(boxed)?;
+        println!("{code}");
+    }
+    Ok(0)
+}
+
+/// Removes them.
+pub fn rm(args: &Rm, root: &Path) -> Outcome {
+    each(&args.containers, |name| match Container::find(root, name) {
+        // As Docker does since 20.10: forcing away what is not there is no error.
+        Err(Error::NoContainer { .. }) if args.force => Ok(()),
+        other => life::remove(&other?, args.force),
+    })
+}
+
+/// Prints what it wrote.
+pub fn logs(args: &Logs, root: &Path) -> Outcome {
+    let container = Container::find(root, &args.container).map_err(boxed)?;
+    let Ok(file) = std::fs::File::open(container.folder().join("log.json")) else { return Ok(0) };
+    let entries: Vec<serde_json::Value> =
+        BufReader::new(file).lines().map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()).collect();
+    let skip = args.tail.map_or(0, |n| entries.len().saturating_sub(n));
+    for entry in &entries[skip..] {
+        let text = entry["log"].as_str().unwrap_or_default();
+        let stamp = if args.timestamps { format!("{} ", entry["time"].as_str().unwrap_or_default()) } else { String::new() };
+        // A closed pipe (`| head`) ends it quietly.
+        let written = match entry["stream"].as_str() {
+            Some("stderr") => write!(std::io::stderr(), "{stamp}{text}"),
+            _ => write!(std::io::stdout(), "{stamp}{text}"),
+        };
+        if written.is_err() {
+            break;
+        }
+    }
+    Ok(0)
+}
+
+/// `skiff system prune`.
+pub fn system(args: &System, root: &Path) -> Outcome {
+    let System::Prune { force } = args;
+    if !force && !confirmed(root) {
+        return Ok(0);
+    }
+    let pruned = life::prune(root).map_err(boxed)?;
+    if !pruned.containers.is_empty() {
+        println!("Deleted Containers:");
+        pruned.containers.iter().for_each(|id| println!("{id}"));
+        println!();
+    }
+    if !pruned.cgroups.is_empty() {
+        println!("Deleted Cgroups (left by runs that were killed):");
+        pruned.cgroups.iter().for_each(|id| println!("{id}"));
+        println!();
+    }
+    println!("Total reclaimed space: {}", crate::kernel::units::docker_size(pruned.bytes));
+    Ok(0)
+}
+
+/// Says what will go and asks; without a terminal nothing is asked and nothing goes.
+fn confirmed(root: &Path) -> bool {
+    let ended = Container::all(root).iter().filter(|c| matches!(c.status(), Status::Exited | Status::Dead)).count();
+    println!("This removes {ended} ended container(s), and what killed runs left.");
+    if !std::io::stdin().is_terminal() {
+        println!("Nothing was removed: there is no terminal to ask at. Use --force.");
+        return false;
+    }
+    print!("Go on? [y/N] ");
+    let _ = std::io::stdout().flush();
+    let mut answer = String::new();
+    let _ = std::io::stdin().read_line(&mut answer);
+    answer.trim().eq_ignore_ascii_case("y")
+}

@@ -1,0 +1,379 @@
+//! `skiff run`: Docker's options, `--dry-run` and `--step`.
+
+use super::{Outcome, boxed, clamp};
+use crate::engine::error::Error;
+use crate::engine::host::Host;
+use crate::engine::request::{Bind, Network, Request, Seccomp, Tmpfs};
+use crate::engine::run as engine;
+use crate::image::{Image, Store};
+use crate::kernel::{Explain, OrSys};
+use crate::kernel::cgroup::{Amount, Limits, Quota};
+use crate::kernel::units;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Options of `skiff run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Run in the background and print the container's id
+    #[arg(short, long)]
+    detach: bool,
+    /// Keep standard input open
+    #[arg(short, long)]
+    interactive: bool,
+    /// Give it a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// Remove the container when it ends
+    #[arg(long)]
+    rm: bool,
+    /// Its name
+    #[arg(long)]
+    name: Option<String>,
+    /// Its hostname
+    #[arg(short = 'h', long)]
+    hostname: Option<String>,
+    /// Set an environment variable; without a value, take ours
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Read environment variables from a file
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Working directory inside
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<PathBuf>,
+    /// User, and group, by name or number
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// Show a path of the host inside
+    #[arg(short, long, value_name = "SOURCE:TARGET[:ro]")]
+    volume: Vec<String>,
+    /// The same, spelled out: type=bind|tmpfs,source=…,target=…[,readonly]
+    #[arg(long, value_name = "OPTIONS")]
+    mount: Vec<String>,
+    /// A directory in memory
+    #[arg(long, value_name = "TARGET[:OPTIONS]")]
+    tmpfs: Vec<String>,
+    /// Make the root file system read-only
+    #[arg(long)]
+    read_only: bool,
+    /// Memory limit, such as 64m
+    #[arg(short, long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// Memory and swap together; -1 for unlimited swap
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    memory_swap: Option<String>,
+    /// CPU time, such as 0.5 for half a core
+    #[arg(long, value_name = "NUMBER")]
+    cpus: Option<String>,
+    /// Share of CPU time when it is scarce; 1024 is everybody's
+    #[arg(long, value_name = "NUMBER")]
+    cpu_shares: Option<u64>,
+    /// At most so many processes; -1 for no limit
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pids_limit: Option<i64>,
+    /// none, or host
+    #[arg(long, alias = "net", value_name = "NETWORK", default_value = "none")]
+    network: String,
+    /// Add a capability
+    #[arg(long, value_name = "CAPABILITY")]
+    cap_add: Vec<String>,
+    /// Drop a capability
+    #[arg(long, value_name = "CAPABILITY")]
+    cap_drop: Vec<String>,
+    /// no-new-privileges, seccomp=unconfined, seccomp=FILE, systempaths=unconfined
+    #[arg(long, value_name = "OPTION")]
+    security_opt: Vec<String>,
+    /// Nearly everything that root on the host may do
+    #[arg(long)]
+    privileged: bool,
+    /// Put an init in front of the command that passes signals on and reaps
+    #[arg(long)]
+    init: bool,
+    /// Run this instead of the image's entrypoint
+    #[arg(long, value_name = "COMMAND")]
+    entrypoint: Option<String>,
+    /// Resource limit, such as nofile=1024:2048
+    #[arg(long, value_name = "TYPE=SOFT[:HARD]")]
+    ulimit: Vec<String>,
+    /// host: share the host's process ids
+    #[arg(long, value_name = "host", value_parser = ["host"])]
+    pid: Option<String>,
+    /// host: share the host's shared memory
+    #[arg(long, value_name = "host", value_parser = ["host", "private"])]
+    ipc: Option<String>,
+    /// host: share the host's name
+    #[arg(long, value_name = "host", value_parser = ["host"])]
+    uts: Option<String>,
+    /// host: no user namespace, which is what root gets anyway
+    #[arg(long, value_name = "host", value_parser = ["host"])]
+    userns: Option<String>,
+    /// Print the plan and do nothing
+    #[arg(long, conflicts_with = "step")]
+    dry_run: bool,
+    /// Stop before each step and show what it changed
+    #[arg(long, conflicts_with = "detach")]
+    step: bool,
+    /// The image
+    image: String,
+    /// The command and its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+/// Runs it.
+pub fn run(args: Run, root: &Path) -> Outcome {
+    let (dry_run, step) = (args.dry_run, args.step);
+    let request = request(args).map_err(boxed)?;
+    let host = Host::read().map_err(boxed)?;
+    if host.rootless && request.privileged {
+        // Docker's word means real root; say what it means here rather than to refuse.
+        eprintln!("note: rootless --privileged is root of a user namespace only");
+    }
+    std::fs::create_dir_all(root).or_sys_with(|| format!("make {}", root.display())).map_err(|e| boxed(Error::from(e)))?;
+    let image = find_image(root, &request.image)?;
+    if dry_run {
+        let plan = engine::plan(root, &request, &image, &host).map_err(boxed)?;
+        super::step::print_plan(&plan.about());
+        return Ok(0);
+    }
+    if request.tty && !request.detach && request.interactive && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        return Err(boxed(Error::NoTerminal));
+    }
+    let prepared = engine::prepare(root, &request, &image, &host).map_err(boxed)?;
+    if step {
+        return super::step::run_stepwise(prepared, &request);
+    }
+    if request.detach {
+        let id = prepared.container.id().to_owned();
+        engine::detached(prepared, &request).map_err(boxed)?;
+        println!("{id}");
+        return Ok(0);
+    }
+    engine::foreground(prepared, &request).map(clamp).map_err(boxed)
+}
+
+/// The image; `base` is made on the spot when it is not there yet.
+pub fn find_image(root: &Path, name: &str) -> Result<Image, Box<dyn Explain>> {
+    let store = Store::open(root).map_err(boxed)?;
+    store.resolve_or_make(name, &mut |line| eprintln!("{line}")).map_err(boxed)
+}
+
+
+fn request(args: Run) -> Result<Request, Error> {
+    let mut request = Request {
+        limits: limits(&args)?,
+        network: network(&args.network)?,
+        env: environment(&args)?,
+        image: args.image,
+        command: args.command,
+        entrypoint: args.entrypoint,
+        name: args.name,
+        hostname: args.hostname,
+        workdir: args.workdir,
+        user: args.user,
+        read_only: args.read_only,
+        cap_add: args.cap_add,
+        cap_drop: args.cap_drop,
+        privileged: args.privileged,
+        init: args.init,
+        tty: args.tty,
+        interactive: args.interactive,
+        detach: args.detach,
+        remove: args.rm,
+        ulimits: args.ulimit,
+        host_pid: args.pid.is_some(),
+        host_ipc: args.ipc.as_deref() == Some("host"),
+        host_uts: args.uts.is_some(),
+        program: std::env::current_exe().or_sys("find skiff's own program")?,
+        ..Request::default()
+    };
+    if let Some(dir) = request.workdir.as_ref().filter(|d| !d.is_absolute()) {
+        return Err(option("--workdir", &dir.to_string_lossy(), "it is not absolute", "--workdir /app"));
+    }
+    for volume in &args.volume {
+        request.binds.push(bind(volume)?);
+    }
+    for spec in &args.tmpfs {
+        request.tmpfs.push(tmpfs(spec)?);
+    }
+    for spec in &args.mount {
+        mount(spec, &mut request)?;
+    }
+    for opt in &args.security_opt {
+        security(opt, &mut request)?;
+    }
+    Ok(request)
+}
+
+fn option(option: &'static str, value: &str, reason: &str, example: &'static str) -> Error {
+    Error::Option { option, value: value.to_owned(), reason: reason.to_owned(), example }
+}
+
+fn limits(args: &Run) -> Result<Limits, Error> {
+    let bytes = |flag, text: &str| units::bytes(text).map_err(|reason| option(flag, text, &reason.to_string(), "--memory 64m (b, k, m, g)"));
+    let mut limits = Limits::default();
+    if let Some(text) = &args.memory {
+        let size = bytes("--memory", text)?;
+        if size < 6 << 20 {
+            return Err(option("--memory", text, "the smallest is 6m, or nothing could start", "--memory 64m"));
+        }
+        limits.memory = Some(Amount::Of(size));
+        limits.memory_swap = crate::engine::defaults::memory_swap(limits.memory, crate::kernel::cgroup::Layout::read()?.counts_swap());
+    }
+    match args.memory_swap.as_deref() {
+        None => {}
+        Some("-1") => limits.memory_swap = Some(Amount::Unlimited),
+        Some(text) => {
+            let swap = bytes("--memory-swap", text)?;
+            match limits.memory {
+                Some(Amount::Of(memory)) if swap < memory => {
+                    return Err(option("--memory-swap", text, "it is memory and swap together, so it cannot be less than --memory", "-m 64m --memory-swap 128m"));
+                }
+                Some(_) => limits.memory_swap = Some(Amount::Of(swap)),
+                None => return Err(option("--memory-swap", text, "it needs --memory beside it", "-m 64m --memory-swap 128m")),
+            }
+        }
+    }
+    if let Some(text) = &args.cpus {
+        let cpus = text.parse::<f64>().ok().filter(|c| c.is_finite() && *c >= 0.01);
+        let online = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+        match cpus {
+            Some(cpus) if cpus <= online => limits.cpus = Some(Quota::of_cpus(cpus)),
+            Some(_) => return Err(option("--cpus", text, &format!("this machine has {online} CPUs"), "--cpus 0.5")),
+            None => return Err(option("--cpus", text, "it is not a number from 0.01 on", "--cpus 0.5")),
+        }
+    }
+    limits.cpu_shares = args.cpu_shares.filter(|s| *s != 0);
+    limits.pids = args.pids_limit.map(|n| u64::try_from(n).ok().filter(|n| *n > 0).map_or(Amount::Unlimited, Amount::Of));
+    Ok(limits)
+}
+
+fn network(name: &str) -> Result<Network, Error> {
+    match name {
+        "none" => Ok(Network::None),
+        "host" => Ok(Network::Host),
+        other => Err(option("--network", other, "this skiff knows none and host", "--network none")),
+    }
+}
+
+/// Files first, then -e, so that the command line has the last word.
+fn environment(args: &Run) -> Result<Vec<String>, Error> {
+    let mut all = Vec::new();
+    for file in &args.env_file {
+        let text = std::fs::read_to_string(file).or_sys_with(|| format!("read {}", file.display()))?;
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim_start();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let name = line.split('=').next().unwrap_or_default();
+            if name.is_empty() || name.contains(char::is_whitespace) {
+                let place = format!("{}:{}", file.display(), number + 1);
+                return Err(option("--env-file", &place, &format!("{name:?} is no variable's name"), "a line is NAME=value"));
+            }
+            all.extend(taken(line));
+        }
+    }
+    for setting in &args.env {
+        if setting.is_empty() || setting.starts_with('=') {
+            return Err(option("--env", setting, "it has no name", "-e NAME=value"));
+        }
+        all.extend(taken(setting));
+    }
+    Ok(all)
+}
+
+/// `NAME` alone takes our own value, or nothing if we have none.
+fn taken(setting: &str) -> Option<String> {
+    if setting.contains('=') {
+        return Some(setting.to_owned());
+    }
+    std::env::var(setting).ok().map(|value| format!("{setting}={value}"))
+}
+
+fn bind(text: &str) -> Result<Bind, Error> {
+    let example = "-v /srv/data:/data:ro";
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, target, mode) = match parts.as_slice() {
+        [source, target] => (*source, *target, ""),
+        [source, target, mode] => (*source, *target, *mode),
+        _ => return Err(option("--volume", text, "it is not SOURCE:TARGET[:ro]", example)),
+    };
+    let read_only = match mode {
+        "" | "rw" => false,
+        "ro" => true,
+        other => return Err(option("--volume", text, &format!("{other:?} is no mode; ro or rw"), example)),
+    };
+    if !source.starts_with(['/', '.', '~']) {
+        return Err(option("--volume", text, "named volumes are not there yet; a path on the host begins with / or ./", example));
+    }
+    bind_of(source, target, read_only, "--volume", text)
+}
+
+fn bind_of(source: &str, target: &str, read_only: bool, flag: &'static str, text: &str) -> Result<Bind, Error> {
+    let source = std::fs::canonicalize(source).or_sys_with(|| format!("use {source} as a volume"))?;
+    Ok(Bind { source, target: inside(target, flag, text)?, read_only })
+}
+
+/// A path inside: absolute, and without `..`, which would mean something else after each symlink.
+fn inside(target: &str, flag: &'static str, text: &str) -> Result<PathBuf, Error> {
+    let path = PathBuf::from(target);
+    if !path.is_absolute() || path.components().any(|c| c == std::path::Component::ParentDir) {
+        return Err(option(flag, text, "the path inside must be absolute and without `..`", "-v /srv/data:/data"));
+    }
+    if path == Path::new("/") {
+        return Err(option(flag, text, "the path inside cannot be / itself", "-v /srv/data:/data"));
+    }
+    Ok(path)
+}
+
+fn tmpfs(text: &str) -> Result<Tmpfs, Error> {
+    let (target, options) = text.split_once(':').unwrap_or((text, ""));
+    let options = options.split(',').filter(|o| !o.is_empty()).map(String::from).collect();
+    Ok(Tmpfs { target: inside(target, "--tmpfs", text)?, options })
+}
+
+fn mount(text: &str, request: &mut Request) -> Result<(), Error> {
+    let example = "--mount type=bind,source=/srv/data,target=/data,readonly";
+    let (mut kind, mut source, mut target, mut read_only, mut size) = ("bind", "", "", false, None);
+    for pair in text.split(',') {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, "true"));
+        match key {
+            "type" => kind = value,
+            "source" | "src" => source = value,
+            "target" | "destination" | "dst" => target = value,
+            "readonly" | "ro" => read_only = value == "true" || value == "1",
+            "tmpfs-size" => size = Some(format!("size={value}")),
+            "tmpfs-mode" => size = Some(format!("mode={value}")),
+            other => return Err(option("--mount", text, &format!("{other:?} is no key of it"), example)),
+        }
+    }
+    match kind {
+        "bind" => request.binds.push(bind_of(source, target, read_only, "--mount", text)?),
+        "tmpfs" => request.tmpfs.push(Tmpfs { target: inside(target, "--mount", text)?, options: size.into_iter().collect() }),
+        other => return Err(option("--mount", text, &format!("the type {other:?} is not there; bind or tmpfs"), example)),
+    }
+    Ok(())
+}
+
+fn security(text: &str, request: &mut Request) -> Result<(), Error> {
+    match text.split_once(['=', ':']).unwrap_or((text, "true")) {
+        ("no-new-privileges", "true") => request.no_new_privileges = true,
+        ("no-new-privileges", "false") => request.no_new_privileges = false,
+        ("seccomp", "unconfined") => request.seccomp = Seccomp::Unconfined,
+        ("seccomp", "builtin") => request.seccomp = Seccomp::Default,
+        ("seccomp", file) => request.seccomp = Seccomp::Profile(file.into()),
+        ("systempaths", "unconfined") => request.unmasked = true,
+        ("apparmor", "unconfined") | ("label", "disable") => {}
+        _ => {
+            return Err(option(
+                "--security-opt",
+                text,
+                "it is none of no-new-privileges, seccomp=…, systempaths=unconfined",
+                "--security-opt no-new-privileges",
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! `skiff step …` and `skiff run --step`: one step at a time, and what each changed in the kernel.
+
+use super::{Outcome, boxed, clamp};
+use crate::cli::out;
+use crate::engine::Error;
+use crate::engine::container::Container;
+use crate::engine::hold::Request;
+use crate::engine::host::Host;
+use crate::engine::run::{Prepared, Stepwise};
+use crate::engine::step::{About, Carry, Step as EngineStep};
+use crate::engine::{byhand, request};
+use crate::kernel::view::View;
+use clap::{Args, Subcommand};
+use colored::Colorize;
+use std::io::{BufRead, Write};
+use std::path::Path;
+
+/// `skiff step …`.
+#[derive(Debug, Args)]
+pub struct Step {
+    /// Which held process, if there are several
+    #[arg(long, global = true, value_name = "NAME")]
+    at: Option<String>,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Start a process that waits for its steps
+    New {
+        /// Its name
+        name: String,
+        /// The image that its root will come from
+        #[arg(default_value = "base")]
+        image: String,
+    },
+    /// What was done so far, and what the kernel says of the process now
+    Show,
+    /// Take the last step back, by replaying all others in a new process
+    Undo,
+    /// End the held process
+    Abort,
+    #[command(flatten)]
+    One(byhand::Word),
+}
+
+/// Runs it.
+pub fn run(args: Step, root: &Path) -> Outcome {
+    match args.what {
+        What::New { name, image } => new(&name, &image, root),
+        other => {
+            let container = byhand::current(root, args.at.as_deref()).map_err(boxed)?;
+            match other {
+                What::Show => show(&container),
+                What::Undo => undo(&container),
+                What::Abort => ask(&container, &Request::Abort).map(|()| 0),
+                What::One(word) => one(&container, &word),
+                What::New { .. } => Ok(0),
+            }
+        }
+    }
+}
+
+fn new(name: &str, image: &str, root: &Path) -> Outcome {
+    use crate::kernel::OrSys;
+    std::fs::create_dir_all(root).or_sys_with(|| format!("make {}", root.display())).map_err(|e| boxed(Error::from(e)))?;
+    let image = super::run::find_image(root, image)?;
+    let pid = byhand::start(root, name, &image).map_err(boxed)?;
+    println!("{name}: process {pid} is held. It shares everything with the host so far.");
+    println!("See it from outside: ls -l /proc/{pid}/ns");
+    println!("Next, in an order of your choice: skiff step --help");
+    Ok(0)
+}
+
+fn one(container: &Container, word: &byhand::Word) -> Outcome {
+    let host = Host::read().map_err(boxed)?;
+    let step = byhand::step(word, container, &host).map_err(boxed)?;
+    announce(None, &step.about());
+    if let EngineStep::Exec(_) = step {
+        return byhand::exec(container, &step).map(clamp).map_err(boxed);
+    }
+    let before = View::of(container.record.pid).map_err(|e| boxed(Error::from(e)))?;
+    byhand::carry(container, &step).map_err(boxed)?;
+    let now = byhand::refreshed(container).map_err(boxed)?;
+    let after = View::of(now.record.pid).map_err(|e| boxed(Error::from(e)))?;
+    out::changes(&before, &after);
+    Ok(0)
+}
+
+fn show(container: &Container) -> Outcome {
+    let (steps, pid) = byhand::done(container).map_err(boxed)?;
+    println!("{}: process {pid}", container.name());
+    for (number, step) in steps.iter().enumerate() {
+        let about = step.about();
+        println!("{:>3}  {:<13} {}", number + 1, about.name, about.what);
+    }
+    let view = View::of(pid).map_err(|e| boxed(Error::from(e)))?;
+    let own = View::of(std::process::id() as i32).map_err(|e| boxed(Error::from(e)))?;
+    println!();
+    out::view(&view, &own);
+    Ok(0)
+}
+
+fn undo(container: &Container) -> Outcome {
+    let (step, pid) = byhand::undo(container).map_err(boxed)?;
+    println!("took back: {}", step.about().what);
+    println!("The kernel has no way back from it: a process cannot return to a namespace it has left without");
+    println!("a descriptor of it, nor take back a capability. So the old process was ended, and all steps but");
+    println!("the last were replayed in a new one: process {pid}.");
+    Ok(0)
+}
+
+fn ask(container: &Container, request: &Request) -> Result<(), Box<dyn crate::kernel::Explain>> {
+    byhand::ask(container, request).map_err(boxed)
+}
+
+/// What is about to happen, and why.
+fn announce(number: Option<(usize, usize)>, about: &About) {
+    let number = number.map(|(n, of)| format!("{n}/{of} ")).unwrap_or_default();
+    println!("{}{}", format!("{number}{}", about.name).bold(), format!("  {}", about.syscalls.join(", ")).dimmed());
+    out::wrapped("  ", &about.what);
+    out::wrapped("  why: ", about.why);
+    out::wrapped("  see: ", &about.man.join(", "));
+}
+
+/// The whole plan: what `--dry-run` prints.
+pub fn print_plan(steps: &[About]) {
+    for (number, about) in steps.iter().enumerate() {
+        println!("{:>2}  {:<13} {}", number + 1, about.name, about.what);
+        println!("    {}", about.syscalls.join(", ").dimmed());
+    }
+}
+
+/// `skiff run --step`: Enter goes on, `c` goes on to the end, `q` or the end of input stops.
+pub fn run_stepwise(prepared: Prepared, asked: &request::Request) -> Outcome {
+    let mut run = Stepwise::start(prepared, asked).map_err(boxed)?;
+    let steps = run.steps().to_vec();
+    let mut ask_each = true;
+    for (index, step) in steps.iter().enumerate() {
+        announce(Some((index + 1, steps.len())), &step.about());
+        if ask_each {
+            match answer() {
+                Answer::Next => {}
+                Answer::ToTheEnd => ask_each = false,
+                Answer::Quit => {
+                    run.give_up();
+                    println!("stopped before this step; nothing is left");
+                    return Ok(125);
+                }
+            }
+        }
+        if index + 1 == steps.len() {
+            return run.exec().map(clamp).map_err(boxed);
+        }
+        let before = run.view();
+        if let Err(error) = run.carry(index) {
+            return Err(boxed(error));
+        }
+        if let (Ok(before), Ok(after)) = (before, run.view()) {
+            out::changes(&before, &after);
+        }
+    }
+    Ok(0)
+}
+
+enum Answer {
+    Next,
+    ToTheEnd,
+    Quit,
+}
+
+fn answer() -> Answer {
+    print!("  [Enter] do it   [c] all of them   [q] stop > ");
+    let _ = std::io::stdout().flush();
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(n) if n > 0 => match line.trim() {
+            "c" => Answer::ToTheEnd,
+            "q" => Answer::Quit,
+            _ => Answer::Next,
+        },
+        _ => Answer::Quit,
+    }
+}
+

@@ -1,0 +1,101 @@
+//! `skiff exec`: another process in a running container (setns(2), pidfd_open(2)).
+//!
+//! The new process joins what the container is: its cgroup first, while the host's directories can be
+//! seen, then its namespaces, user namespace first, because joining the others needs a capability
+//! in it. A process cannot change its own pid namespace, so it forks once inside. Then it gives up
+//! the same privileges, by the same steps as `run`.
+//!
+//! The process is not dumpable until its exec: root in the container could otherwise open our own
+//! program through /proc/PID/exe and write to it later (CVE-2019-5736).
+
+use super::container::Container;
+use super::error::Error;
+use super::hold::{Started, spawn_straight};
+use super::host::Host;
+use super::life;
+use super::passwd;
+use super::plan::{Place, settle};
+use super::step::Step;
+use super::steps::{cgroup, fork::Fork, join::Join, rootfs::Source, seccomp::Seccomp};
+use crate::kernel::OrSys;
+use crate::kernel::ns::Ns;
+use oci_spec::runtime::{Process, Spec};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// What `skiff exec` was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The command.
+    pub command: Vec<String>,
+    /// `NAME=value`, on top of the container's.
+    pub env: Vec<String>,
+    /// Working directory instead of the container's.
+    pub workdir: Option<PathBuf>,
+    /// User instead of the container's.
+    pub user: Option<String>,
+    /// A terminal.
+    pub tty: bool,
+    /// Every capability, no filter.
+    pub privileged: bool,
+}
+
+/// The config that the container was made from.
+pub fn config_of(container: &Container) -> Result<Spec, Error> {
+    let path = container.folder().join("config.json");
+    let text = std::fs::read(&path).or_sys_with(|| format!("read {}", path.display()))?;
+    serde_json::from_slice(&text).map_err(|e| Error::Damaged { path, reason: e.to_string() })
+}
+
+/// Starts a process in a running container.
+pub fn enter(container: &Container, request: &Request, stdio: Vec<OwnedFd>, host: &Host) -> Result<Started, Error> {
+    let steps = steps(container, request, host)?;
+    Ok(spawn_straight(container.id(), container.store(), &steps, stdio)?)
+}
+
+/// The steps into a running container.
+pub fn steps(container: &Container, request: &Request, host: &Host) -> Result<Vec<Step>, Error> {
+    let one = life::process(container)?;
+    let mut spec = config_of(container)?;
+    let process = adapted(&spec, request, one.pid())?;
+    if request.privileged {
+        spec.set_process(Some(process.clone()));
+    }
+    let mut steps = vec![Step::Cgroup(cgroup::Cgroup::join_only())];
+    steps.push(Step::Join(Join { pid: one.pid(), user: host.rootless }));
+    steps.push(Step::Fork(Fork {}));
+    let cache = container.store().join("seccomp");
+    let unconfined = request.privileged || !container.folder().join("seccomp").exists();
+    let seccomp = if unconfined { None } else { Some(Seccomp::kept(&container.folder().join("seccomp"), &cache)?) };
+    let place = Place { id: container.id().to_owned(), root: Source::Directory("/".into()), seccomp };
+    settle(&process, false, &place, &mut steps);
+    Ok(steps)
+}
+
+/// The container's process, with what was asked for instead.
+fn adapted(spec: &Spec, request: &Request, pid: i32) -> Result<Process, Error> {
+    let mut process = spec.process().clone().unwrap_or_default();
+    process.set_args(Some(request.command.clone()));
+    process.set_terminal(Some(request.tty));
+    let mut env = process.env().clone().unwrap_or_default();
+    for setting in &request.env {
+        let name = setting.split('=').next().unwrap_or_default();
+        env.retain(|e| e.split('=').next() != Some(name));
+        env.push(setting.clone());
+    }
+    if request.tty && !env.iter().any(|e| e.starts_with("TERM=")) {
+        env.push("TERM=xterm".into());
+    }
+    process.set_env(Some(env));
+    if let Some(workdir) = &request.workdir {
+        process.set_cwd(workdir.clone());
+    }
+    if let Some(wanted) = &request.user {
+        // Its root as it is now: the container may have added users since.
+        let root = Ns::Mnt.path(pid).parent().and_then(Path::parent).map(|p| p.join("root")).unwrap_or_default();
+        let who = passwd::resolve(wanted, &[root])?;
+        let user = process.user_mut();
+        user.set_uid(who.uid).set_gid(who.gid).set_additional_gids(Some(who.groups));
+    }
+    Ok(process)
+}

@@ -1,0 +1,171 @@
+//! After the start: stop, kill, remove, and what a dead run left (`stop`, `kill`, `rm`, `system prune`).
+//!
+//! A container has no daemon to ask. Signals go to its process 1 by pidfd, after a look at whether
+//! that pid is still the same process; then we wait for whoever waits for it to be done.
+
+use super::container::{Container, Status, ids};
+use super::error::Error;
+use super::steps::cgroup as step;
+use crate::kernel::cgroup::{Cgroup, Event, Layout};
+use crate::kernel::pidfd::Pidfd;
+use crate::kernel::{OrSys, SysError};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+/// True when the kernel has killed a process in the container's cgroup for want of memory.
+pub fn oom_killed(id: &str) -> bool {
+    let open = || Cgroup::open(&Layout::read().ok()?, &step::name(id)).ok()?;
+    open().and_then(|group| group.count(Event::OomKill)).is_some_and(|n| n > 0)
+}
+
+/// Process 1 of a running container.
+pub fn process(container: &Container) -> Result<Pidfd, Error> {
+    let not_running = || Error::NotRunning { name: container.name().to_owned() };
+    if container.status() != Status::Running {
+        return Err(not_running());
+    }
+    // The lock is held by its waiting parent, who has not reaped it: the pid cannot be somebody else's.
+    Pidfd::open(container.record.pid).map_err(|_| not_running())
+}
+
+/// Sends `signal` to process 1.
+pub fn kill(container: &Container, signal: i32) -> Result<(), Error> {
+    Ok(process(container)?.signal_number(signal)?)
+}
+
+/// SIGTERM, then SIGKILL after `grace`: what process 1 has no handler for it ignores, even SIGTERM
+/// (pid_namespaces(7)). Stopping what has stopped is no error.
+pub fn stop(container: &Container, signal: Signal, grace: Duration) -> Result<(), Error> {
+    let process = match process(container) {
+        Err(Error::NotRunning { .. }) => return Ok(()),
+        other => other?,
+    };
+    process.signal(signal)?;
+    if !ended_within(&process, grace)? {
+        process.signal(Signal::SIGKILL)?;
+    }
+    attended_no_more(container)
+}
+
+fn ended_within(process: &Pidfd, grace: Duration) -> Result<bool, SysError> {
+    let timeout = PollTimeout::try_from(grace).unwrap_or(PollTimeout::MAX);
+    loop {
+        match poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], timeout) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(|n| n > 0).or_sys("wait for the container"),
+        }
+    }
+}
+
+/// Waits until whoever looks after the container has cleaned up and let go of its lock.
+fn attended_no_more(container: &Container) -> Result<(), Error> {
+    match File::open(container.folder().join("lock")) {
+        Ok(file) => {
+            // Shared is enough to wait for, and leaves it free for the next who waits.
+            let _ = Flock::lock(file, FlockArg::LockShared).map_err(|(_, e)| SysError::new("wait for the container's lock", e))?;
+            Ok(())
+        }
+        // Removed with --rm: as gone as can be.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Removes a container. A running one only if `force`d: then it is killed first.
+pub fn remove(container: &Container, force: bool) -> Result<(), Error> {
+    match container.status() {
+        Status::Running | Status::Creating if !force => return Err(Error::Running { name: container.name().to_owned() }),
+        Status::Running | Status::Creating => {
+            if let Ok(process) = Pidfd::open(container.record.pid) {
+                let _ = process.signal(Signal::SIGKILL);
+            }
+            attended_no_more(container)?;
+        }
+        Status::Exited | Status::Dead => {}
+    }
+    if container.folder().exists() {
+        container.remove_all();
+    }
+    Ok(())
+}
+
+/// What a prune removed.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// Ids of containers.
+    pub containers: Vec<String>,
+    /// Cgroups without a container.
+    pub cgroups: Vec<String>,
+    /// Bytes freed on disk.
+    pub bytes: u64,
+}
+
+/// Removes what has ended, and what killed runs left: folders nobody waits for, names that lead
+/// nowhere, cgroups without a container.
+pub fn prune(store: &Path) -> Result<Pruned, Error> {
+    let mut pruned = Pruned::default();
+    for container in Container::all(store) {
+        if matches!(container.status(), Status::Exited | Status::Dead) {
+            pruned.bytes += size(&container.folder());
+            container.remove_all();
+            pruned.containers.push(container.record.id.clone());
+        }
+    }
+    half_made(store, &mut pruned)?;
+    dangling_names(store);
+    let Ok(layout) = Layout::read() else { return Ok(pruned) };
+    let known = ids(store);
+    for id in Cgroup::children(&layout, step::PARENT)?.into_iter().filter(|id| !known.contains(id)) {
+        // Another root's running container has its cgroup here too: one with processes is not ours to end.
+        let group = Cgroup::open(&layout, &step::name(&id))?;
+        if let Some(group) = group.filter(|g| g.processes().is_empty()) {
+            group.remove()?;
+            pruned.cgroups.push(id);
+        }
+    }
+    step::remove_parent(&layout)?;
+    Ok(pruned)
+}
+
+/// Folders whose making was interrupted before the record was written.
+fn half_made(store: &Path, pruned: &mut Pruned) -> Result<(), Error> {
+    for id in ids(store) {
+        let folder = store.join("containers").join(&id);
+        if folder.join("state.json").exists() {
+            continue;
+        }
+        if let Ok(file) = File::open(folder.join("lock"))
+            && matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
+        {
+            continue; // Somebody is making it right now.
+        }
+        step::undo(&id)?;
+        std::fs::remove_dir_all(&folder).or_sys_with(|| format!("remove {}", folder.display()))?;
+        pruned.containers.push(id);
+    }
+    Ok(())
+}
+
+fn dangling_names(store: &Path) {
+    for entry in std::fs::read_dir(store.join("names")).into_iter().flatten().flatten() {
+        if !entry.path().exists() {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn size(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|e| match e.metadata() {
+            Ok(m) if m.is_dir() => size(&e.path()),
+            Ok(m) => m.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
