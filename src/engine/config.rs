@@ -10,9 +10,8 @@ use super::request::{Network, Request};
 use crate::image::Image;
 use crate::kernel::cgroup::device::{Kind, MKNOD, READ, Rule, WRITE};
 use crate::kernel::cgroup::{Amount, Quota};
-use super::steps::rlimits;
 use oci_spec::runtime::{
-    LinuxBuilder, LinuxCpuBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxMemoryBuilder, LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, MountBuilder, PosixRlimit, Process, ProcessBuilder,
+    LinuxBuilder, LinuxCpuBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxMemoryBuilder, LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, MountBuilder, Process, ProcessBuilder,
     RootBuilder, Spec, SpecBuilder, User, UserBuilder,
 };
 use std::path::{Path, PathBuf};
@@ -65,11 +64,10 @@ fn process(request: &Request, image: &Image, hostname: &str) -> Result<Process, 
         args.splice(0..0, ["/dev/init".to_owned(), "init".to_owned(), "--".to_owned()]);
     }
     let wanted = request.user.clone().or_else(|| of_image.user().clone()).unwrap_or_default();
-    let who = passwd::resolve(&wanted, &image.layers)?;
+    let who = passwd::resolve(&wanted, &image.layer_dirs()?)?;
     let cwd = request.workdir.clone().or_else(|| of_image.working_dir().clone().filter(|w| !w.is_empty()).map(PathBuf::from));
     let base = if request.privileged { crate::kernel::caps::ALL } else { defaults::capability_mask() };
     let capabilities = defaults::capability_sets(defaults::capabilities(base, &request.cap_add, &request.cap_drop)?);
-    let rlimits: Vec<PosixRlimit> = request.ulimits.iter().map(|u| rlimits::parse(u)).collect::<Result<_, _>>()?;
     ProcessBuilder::default()
         .terminal(request.tty)
         .user(user(&who)?)
@@ -77,7 +75,6 @@ fn process(request: &Request, image: &Image, hostname: &str) -> Result<Process, 
         .args(args)
         .cwd(cwd.unwrap_or_else(|| "/".into()))
         .capabilities(capabilities)
-        .rlimits(rlimits)
         .no_new_privileges(request.no_new_privileges)
         .build()
         .map_err(invalid)
@@ -134,8 +131,8 @@ fn resources(request: &Request) -> Result<LinuxResources, Error> {
     }
     if limits.cpus.is_some() || limits.cpu_shares.is_some() {
         let mut cpu = LinuxCpuBuilder::default().build().map_err(invalid)?;
-        if let Some(Quota { quota, period }) = limits.cpus {
-            cpu.set_quota(quota.map(|q| i64::try_from(q).unwrap_or(i64::MAX)));
+        if let Some(Quota { micros, period }) = limits.cpus {
+            cpu.set_quota(Some(bytes(micros)));
             cpu.set_period(Some(period));
         }
         cpu.set_shares(limits.cpu_shares);

@@ -14,9 +14,9 @@ use super::hold::{Started, spawn_straight};
 use super::host::Host;
 use super::life;
 use super::passwd;
-use super::plan::{Place, settle};
+use super::plan::settle;
 use super::step::Step;
-use super::steps::{cgroup, fork::Fork, join::Join, rootfs::Source, seccomp::Seccomp};
+use super::steps::{enter_cgroup::EnterCgroup, fork::Fork, join::Join};
 use crate::kernel::OrSys;
 use crate::kernel::ns::Ns;
 use oci_spec::runtime::{Process, Spec};
@@ -61,14 +61,10 @@ pub fn steps(container: &Container, request: &Request, host: &Host) -> Result<Ve
     if request.privileged {
         spec.set_process(Some(process.clone()));
     }
-    let mut steps = vec![Step::Cgroup(cgroup::Cgroup::join_only())];
+    let mut steps = vec![Step::EnterCgroup(EnterCgroup {})];
     steps.push(Step::Join(Join { pid: one.pid(), user: host.rootless }));
     steps.push(Step::Fork(Fork {}));
-    let cache = container.store().join("seccomp");
-    let unconfined = request.privileged || !container.folder().join("seccomp").exists();
-    let seccomp = if unconfined { None } else { Some(Seccomp::kept(&container.folder().join("seccomp"), &cache)?) };
-    let place = Place { id: container.id().to_owned(), root: Source::Directory("/".into()), seccomp };
-    settle(&process, false, &place, &mut steps);
+    settle(&process, false, &mut steps);
     Ok(steps)
 }
 

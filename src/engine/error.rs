@@ -16,7 +16,7 @@ pub enum Error {
     Step(#[from] StepError),
     /// The image could not be had.
     #[error(transparent)]
-    Image(#[from] crate::image::Error),
+    Image(#[from] crate::image::ImageError),
     /// The cgroup could not be had.
     #[error(transparent)]
     Cgroup(#[from] crate::kernel::cgroup::Error),
@@ -72,6 +72,18 @@ pub enum Error {
     Running {
         /// Its name.
         name: String,
+    },
+    /// No process is held.
+    #[error("{}", name.as_ref().map_or("no process is held".to_owned(), |n| format!("{n} is not held between steps")))]
+    NotHeld {
+        /// The name asked for, if any.
+        name: Option<String>,
+    },
+    /// It is not clear which one is meant.
+    #[error("several processes are held: {}", names.join(", "))]
+    SeveralHeld {
+        /// Their names.
+        names: Vec<String>,
     },
     /// A terminal was asked for and there is none.
     #[error("standard input is not a terminal")]
@@ -130,6 +142,8 @@ impl Explain for Error {
             Error::Ambiguous { .. } => Some("more digits of the id, or the name".into()),
             Error::NameTaken { name, .. } => Some(format!("skiff rm {name}, or another --name")),
             Error::BadName { .. } => Some("--name web-1".into()),
+            Error::NotHeld { .. } => Some("skiff step new NAME".into()),
+            Error::SeveralHeld { names } => Some(format!("say which: skiff step --at {} …", names.first().map_or("NAME", String::as_str))),
             Error::NoTerminal => Some("leave out -t: … | skiff run -i IMAGE COMMAND".into()),
             Error::Damaged { path, .. } => path.parent().map(|p| format!("look at it, then: skiff rm -f {}", p.file_name().unwrap_or_default().to_string_lossy())),
             Error::NotRunning { name } => Some(format!("see how it ended: skiff ps -a, skiff inspect {name}")),
@@ -143,7 +157,7 @@ impl Explain for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Error::Step(e) => e.exit_code(),
-            Error::NoContainer { .. } | Error::Ambiguous { .. } | Error::NotRunning { .. } | Error::Running { .. } | Error::NoTerminal => 1,
+            Error::NoContainer { .. } | Error::Ambiguous { .. } | Error::NotRunning { .. } | Error::Running { .. } | Error::NoTerminal | Error::NotHeld { .. } | Error::SeveralHeld { .. } => 1,
             _ => 125,
         }
     }

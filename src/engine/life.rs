@@ -64,7 +64,7 @@ fn ended_within(process: &Pidfd, grace: Duration) -> Result<bool, SysError> {
 }
 
 /// Waits until whoever looks after the container has cleaned up and let go of its lock.
-fn attended_no_more(container: &Container) -> Result<(), Error> {
+pub(super) fn attended_no_more(container: &Container) -> Result<(), Error> {
     match File::open(container.folder().join("lock")) {
         Ok(file) => {
             // Shared is enough to wait for, and leaves it free for the next who waits.
@@ -73,6 +73,15 @@ fn attended_no_more(container: &Container) -> Result<(), Error> {
         }
         // Removed with --rm: as gone as can be.
         Err(_) => Ok(()),
+    }
+}
+
+/// Waits until a container ends; its exit code. 137 for one whose end nobody saw.
+pub fn wait(container: &Container) -> Result<i32, Error> {
+    attended_no_more(container)?;
+    match Container::find(container.store(), container.id()) {
+        Ok(now) if now.record.status == Status::Exited => Ok(now.record.exit_code),
+        _ => Ok(137),
     }
 }
 
@@ -128,7 +137,6 @@ pub fn prune(store: &Path) -> Result<Pruned, Error> {
             pruned.cgroups.push(id);
         }
     }
-    step::remove_parent(&layout)?;
     Ok(pruned)
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Knows no lesson and draws nothing; progress is reported to the caller as values.
 
+pub mod byhand;
 pub mod config;
 pub mod container;
 pub mod defaults;

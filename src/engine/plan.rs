@@ -11,7 +11,7 @@ use super::step::{About, Carry, Step};
 use super::steps::{
     caps::Caps, cgroup::Cgroup, cgroupfs::CgroupFs, cwd::Cwd, devices::Devices, exec::Exec, fork::Fork, hostname::Hostname, loopback::Loopback, masks::Masks,
     mount::Mount, no_new_privs::NoNewPrivs, pivot_root::PivotRoot, private::Private, private::Propagation, read_only::ReadOnly,
-    rlimits::Rlimits, rootfs::Rootfs, rootfs::Source, seccomp::Seccomp, terminal::Terminal, unshare::Unshare, user::User,
+    rootfs::Rootfs, rootfs::Source, terminal::Terminal, unshare::Unshare, user::User,
 };
 use super::userland::user_namespace;
 use crate::kernel::ns::Ns;
@@ -25,8 +25,6 @@ pub struct Place {
     pub id: String,
     /// Where its root comes from.
     pub root: Source,
-    /// The system call filter, compiled; `None` for none.
-    pub seccomp: Option<Seccomp>,
 }
 
 /// An ordered list of steps.
@@ -85,7 +83,7 @@ impl Plan {
         // The process itself: privileges go in the order in which they are last needed.
         if let Some(process) = spec.process() {
             let read_only = spec.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false);
-            settle(process, read_only, place, &mut steps);
+            settle(process, read_only, &mut steps);
         }
         Self { steps }
     }
@@ -98,8 +96,7 @@ impl Plan {
 }
 
 /// The steps about the process: terminal, user, capabilities, filter, exec.
-pub(super) fn settle(process: &Process, read_only: bool, place: &Place, steps: &mut Vec<Step>) {
-    steps.push(Step::Rlimits(Rlimits::from_oci(process.rlimits().as_deref().unwrap_or_default())));
+pub(super) fn settle(process: &Process, read_only: bool, steps: &mut Vec<Step>) {
     steps.push(Step::Terminal(Terminal { tty: process.terminal().unwrap_or(false) }));
     steps.push(Step::Cwd(Cwd { path: process.cwd().clone() }));
     if read_only {
@@ -109,17 +106,9 @@ pub(super) fn settle(process: &Process, read_only: bool, place: &Place, steps: &
     if no_new_privs {
         steps.push(Step::NoNewPrivs(NoNewPrivs {}));
     }
-    // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it must come before the capabilities go.
-    let filter = place.seccomp.clone().map(Step::Seccomp);
-    if !no_new_privs {
-        steps.extend(filter.clone());
-    }
     let user = process.user();
     steps.push(Step::User(User { uid: user.uid(), gid: user.gid(), groups: user.additional_gids().clone().unwrap_or_default() }));
     steps.extend(process.capabilities().as_ref().map(|c| Step::Caps(Caps::from_oci(c))));
-    if no_new_privs {
-        steps.extend(filter);
-    }
     steps.push(Step::Exec(Exec {
         argv: process.args().clone().unwrap_or_default(),
         env: process.env().clone().unwrap_or_default(),

@@ -91,7 +91,13 @@ pub fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) {
 }
 
 /// Relays until the command has ended and what it wrote has been read. Returns its exit code.
-pub fn relay(process: &Pidfd, signals: &mut Signals, mut streams: Vec<Stream<'_>>, mut input: Option<OwnedFd>) -> Result<i32, SysError> {
+pub fn relay(process: &Pidfd, signals: &mut Signals, streams: Vec<Stream<'_>>, input: Option<OwnedFd>) -> Result<i32, SysError> {
+    until_end(process, signals, streams, input)?;
+    Ok(pidfd::exit_code(process.wait()?))
+}
+
+/// Relays until the process has ended; it is left for its parent to reap.
+pub fn until_end(process: &Pidfd, signals: &mut Signals, mut streams: Vec<Stream<'_>>, mut input: Option<OwnedFd>) -> Result<(), SysError> {
     let mut buffer = vec![0u8; if streams.is_empty() && input.is_none() { 0 } else { 64 * 1024 }];
     loop {
         let stdin = std::io::stdin();
@@ -120,7 +126,7 @@ pub fn relay(process: &Pidfd, signals: &mut Signals, mut streams: Vec<Stream<'_>
         }
         if ready[0] {
             drain(&mut streams, &mut buffer);
-            return Ok(pidfd::exit_code(process.wait()?));
+            return Ok(());
         }
     }
 }

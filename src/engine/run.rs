@@ -5,16 +5,17 @@
 //! and the container's process dies with it, so that nothing is left that nobody looks after.
 
 use super::config::{self, Names};
-use super::container::{Container, Record, Status, check_name, fresh_id};
+use super::container::{Container, Record, check_name, fresh_id};
 use super::error::Error;
-use super::hold::{Started, spawn_straight};
+use super::hold::{Held, Started, spawn_held, spawn_straight};
 use super::host::Host;
 use super::log::Log;
 use super::names;
 use super::plan::{Place, Plan};
 use super::relay::{self, Signals, Stream};
-use super::request::{Request, Seccomp as Asked};
-use super::steps::{rootfs::Source, seccomp::Seccomp};
+use super::request::Request;
+use super::step::Step;
+use super::steps::rootfs::Source;
 use crate::image::Image;
 use crate::kernel::pty::Raw;
 use crate::kernel::{OrSys, SysError, pidfd};
@@ -22,7 +23,6 @@ use oci_spec::runtime::Spec;
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// A container that is ready to be started.
 #[derive(Debug)]
@@ -40,19 +40,12 @@ pub fn plan(store: &Path, request: &Request, image: &Image, host: &Host) -> Resu
     let id = "0".repeat(64);
     let folder = store.join("containers").join(&id);
     let spec = config::config(request, image, &Names { id: &id, folder: &folder }, host.rootless)?;
-    Ok(Plan::from_config(&spec, &place(store, &id, request, image)?, host))
+    Ok(Plan::from_config(&spec, &place(store, &id, image)?, host))
 }
 
-fn place(store: &Path, id: &str, request: &Request, image: &Image) -> Result<Place, Error> {
+fn place(store: &Path, id: &str, image: &Image) -> Result<Place, Error> {
     let below = |layer: &PathBuf| layer.strip_prefix(store).map_or_else(|_| layer.clone(), Path::to_path_buf);
-    let cache = store.join("seccomp");
-    let seccomp = match &request.seccomp {
-        _ if request.privileged => None,
-        Asked::Unconfined => None,
-        Asked::Default => Some(Seccomp::default_profile(&cache)?),
-        Asked::Profile(path) => Some(Seccomp::from_file(path, &cache)?),
-    };
-    Ok(Place { id: id.to_owned(), root: Source::Layers(image.layers.iter().map(below).collect()), seccomp })
+    Ok(Place { id: id.to_owned(), root: Source::Layers(image.layer_dirs()?.iter().map(below).collect()) })
 }
 
 /// Makes the container's folder and plan. Nothing runs yet; dropping it without
@@ -68,21 +61,9 @@ pub fn prepare(store: &Path, request: &Request, image: &Image, host: &Host) -> R
     };
     let folder = store.join("containers").join(&id);
     let spec = config::config(request, image, &Names { id: &id, folder: &folder }, host.rootless)?;
-    let plan = Plan::from_config(&spec, &place(store, &id, request, image)?, host);
-    let record = Record {
-        id,
-        name,
-        image: request.image.clone(),
-        command: spec.process().as_ref().and_then(|p| p.args().clone()).unwrap_or_default(),
-        created: SystemTime::now(),
-        status: Status::Creating,
-        pid: 0,
-        exit_code: 0,
-        finished: None,
-        oom_killed: false,
-        auto_remove: request.remove,
-        tty: request.tty,
-    };
+    let plan = Plan::from_config(&spec, &place(store, &id, image)?, host);
+    let command = spec.process().as_ref().and_then(|p| p.args().clone()).unwrap_or_default();
+    let record = Record::creating(id, name, request, command);
     let container = create(store, record, request.name.is_some())?;
     let written = write_files(&container, &spec, request);
     if let Err(error) = written {
@@ -104,7 +85,7 @@ fn create(store: &Path, mut record: Record, asked: bool) -> Result<Container, Er
 }
 
 /// The container's config.json, and the three files of /etc that are the engine's to write.
-fn write_files(container: &Container, spec: &Spec, request: &Request) -> Result<(), SysError> {
+pub(super) fn write_files(container: &Container, spec: &Spec, request: &Request) -> Result<(), SysError> {
     let folder = container.folder();
     let write = |name: &str, text: &[u8]| std::fs::write(folder.join(name), text).or_sys_with(|| format!("write {}/{name}", folder.display()));
     let config = serde_json::to_vec(spec).map_err(|_| SysError::new("write config.json", nix::errno::Errno::EINVAL))?;
@@ -148,14 +129,90 @@ pub fn finish(container: &mut Container, code: i32) -> Result<i32, Error> {
 }
 
 fn start_and_wait(prepared: &mut Prepared, request: &Request, signals: &mut Signals) -> Result<i32, Error> {
-    let ends = Ends::foreground(request)?;
-    let Ends { theirs, ours, input } = ends;
-    let started = start(prepared, theirs)?;
+    connect(request.tty, request.interactive, signals, |stdio| start(prepared, stdio))
+}
+
+/// Connects our streams to a process that `start` starts, until it ends: for `skiff exec`.
+pub fn attached(tty: bool, interactive: bool, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, Error>) -> Result<i32, Error> {
+    connect(tty, interactive, &mut Signals::block()?, start)
+}
+
+fn connect(tty: bool, interactive: bool, signals: &mut Signals, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, Error>) -> Result<i32, Error> {
+    let Ends { theirs, ours, input } = Ends::foreground(tty, interactive)?;
+    let started = start(theirs)?;
     if let Some(master) = started.terminal {
-        return Ok(terminal(&started.process, master, signals, request.interactive)?);
+        return Ok(terminal(&started.process, master, signals, interactive)?);
     }
     let streams = ours.into_iter().map(|(from, to)| Stream { from, to: Box::new(move |bytes: &[u8]| relay::write_all(to.as_fd(), bytes)) });
     Ok(relay::relay(&started.process, signals, streams.collect(), input)?)
+}
+
+/// A run that stops before each step: this process holds the one that becomes the container.
+#[derive(Debug)]
+pub struct Stepwise {
+    prepared: Prepared,
+    held: Held,
+    tty: bool,
+    interactive: bool,
+}
+
+impl Stepwise {
+    /// Starts the process; it has carried out nothing yet.
+    pub fn start(mut prepared: Prepared, request: &Request) -> Result<Self, Error> {
+        let container = &mut prepared.container;
+        let held = spawn_held(container.id(), container.store()).inspect_err(|_| container.remove_all())?;
+        container.set_pid(held.process.pid())?;
+        Ok(Self { prepared, held, tty: request.tty, interactive: request.interactive })
+    }
+
+    /// The plan's steps.
+    pub fn steps(&self) -> &[Step] {
+        &self.prepared.plan.steps
+    }
+
+    /// The process that is held now.
+    pub fn pid(&self) -> i32 {
+        self.held.process.pid()
+    }
+
+    /// Carries out one step. When it is refused, nothing of the container stays.
+    pub fn carry(&mut self, index: usize) -> Result<(), Error> {
+        let done = self.held.carry(&self.prepared.plan.steps[index], &[]).map_err(Error::from);
+        let noted = done.and_then(|()| Ok(self.prepared.container.set_pid(self.held.process.pid())?));
+        noted.inspect_err(|_| self.end())
+    }
+
+    /// Ends the held process and removes the container.
+    pub fn give_up(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _ = self.held.process.signal(nix::sys::signal::Signal::SIGKILL);
+        let _ = self.held.process.wait();
+        self.prepared.container.remove_all();
+    }
+
+    /// The last step: the process becomes the command. Relays, waits, cleans up.
+    pub fn exec(self) -> Result<i32, Error> {
+        let Self { mut prepared, mut held, tty, interactive } = self;
+        let mut signals = Signals::block()?;
+        let last = prepared.plan.steps.last().cloned();
+        let ended = connect(tty, interactive, &mut signals, |stdio| {
+            if let Some(step) = &last {
+                held.carry(step, &stdio)?;
+            }
+            prepared.container.set_running()?;
+            Ok(Started { process: held.process, terminal: held.terminal })
+        });
+        match ended {
+            Ok(code) => finish(&mut prepared.container, code),
+            Err(error) => {
+                prepared.container.remove_all();
+                Err(error)
+            }
+        }
+    }
 }
 
 fn start(prepared: &mut Prepared, stdio: Vec<OwnedFd>) -> Result<Started, Error> {
@@ -176,13 +233,13 @@ struct Ends {
 impl Ends {
     /// Files and pipes are handed over as they are. A terminal of ours is not: the container could
     /// type into it (TIOCSTI), so a pipe goes in between.
-    fn foreground(request: &Request) -> Result<Self, Error> {
+    fn foreground(tty: bool, interactive: bool) -> Result<Self, Error> {
         let mut ends = Ends { theirs: Vec::new(), ours: Vec::new(), input: None };
-        if request.tty {
+        if tty {
             return Ok(ends);
         }
         let stdin = std::io::stdin();
-        ends.theirs.push(if !request.interactive {
+        ends.theirs.push(if !interactive {
             std::fs::File::open("/dev/null").or_sys("open /dev/null")?.into()
         } else if stdin.is_terminal() {
             let (theirs, ours) = relay::pipe()?;
@@ -287,7 +344,7 @@ fn failure(error: &Error) -> String {
 }
 
 /// Lets go of the terminal that the monitor was started from. Returns a descriptor of /dev/null.
-fn leave_terminal() -> Result<OwnedFd, SysError> {
+pub(super) fn leave_terminal() -> Result<OwnedFd, SysError> {
     let null: OwnedFd = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").or_sys("open /dev/null")?.into();
     nix::unistd::dup2_stdin(&null).or_sys("let go of standard input")?;
     nix::unistd::dup2_stdout(&null).or_sys("let go of standard output")?;

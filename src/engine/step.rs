@@ -46,6 +46,8 @@ pub enum Step {
     Fork(steps::fork::Fork),
     /// Enter the namespaces of a running process.
     Join(steps::join::Join),
+    /// Move into a running container's cgroup.
+    EnterCgroup(steps::enter_cgroup::EnterCgroup),
     /// Cut the ties between our mounts and the host's.
     Private(steps::private::Private),
     /// Mount the container's root.
@@ -64,8 +66,6 @@ pub enum Step {
     Hostname(steps::hostname::Hostname),
     /// Set the loopback link up.
     Loopback(steps::loopback::Loopback),
-    /// Resource limits of the process.
-    Rlimits(steps::rlimits::Rlimits),
     /// A terminal of the container's own.
     Terminal(steps::terminal::Terminal),
     /// A read-only root.
@@ -78,8 +78,6 @@ pub enum Step {
     Caps(steps::caps::Caps),
     /// No privilege by exec any more.
     NoNewPrivs(steps::no_new_privs::NoNewPrivs),
-    /// The system call filter.
-    Seccomp(steps::seccomp::Seccomp),
     /// Become the command.
     Exec(steps::exec::Exec),
 }
@@ -93,6 +91,7 @@ impl Step {
             Step::Unshare(s) => s,
             Step::Fork(s) => s,
             Step::Join(s) => s,
+            Step::EnterCgroup(s) => s,
             Step::Private(s) => s,
             Step::Rootfs(s) => s,
             Step::Mount(s) => s,
@@ -102,14 +101,12 @@ impl Step {
             Step::Masks(s) => s,
             Step::Hostname(s) => s,
             Step::Loopback(s) => s,
-            Step::Rlimits(s) => s,
             Step::Terminal(s) => s,
             Step::ReadOnly(s) => s,
             Step::Cwd(s) => s,
             Step::User(s) => s,
             Step::Caps(s) => s,
             Step::NoNewPrivs(s) => s,
-            Step::Seccomp(s) => s,
             Step::Exec(s) => s,
         }
     }

@@ -1,7 +1,7 @@
 //! `skiff inspect`: the record, the config, and what the kernel says.
 
 use super::{Outcome, boxed, ps};
-use crate::cli::out;
+use super::show;
 use crate::engine::container::{Container, Status};
 use crate::engine::enter::config_of;
 use crate::engine::error::Error;
@@ -50,6 +50,6 @@ fn kernel(container: &Container) -> Result<(), Error> {
     }
     let view = View::of(container.record.pid)?;
     let own = View::of(std::process::id() as i32)?;
-    out::view(&view, &own);
+    show::view(&view, &own);
     Ok(())
 }

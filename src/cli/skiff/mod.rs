@@ -1,12 +1,13 @@
 //! `skiff`: one file a subcommand. Words, flags and exit codes are Docker's.
 
 mod exec;
-mod images;
 mod inspect;
 mod life;
 mod ps;
 mod run;
+mod show;
 mod step;
+mod words;
 
 use crate::cli::error::show;
 use crate::kernel::Explain;
@@ -50,8 +51,6 @@ enum Command {
     Rm(life::Rm),
     /// Show all that is known of a container
     Inspect(inspect::Inspect),
-    #[command(flatten)]
-    Images(images::Images),
     /// Look after skiff's own files
     #[command(subcommand)]
     System(life::System),
@@ -111,7 +110,6 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Wait(args) => life::wait(&args, &root),
         Command::Rm(args) => life::rm(&args, &root),
         Command::Inspect(args) => inspect::run(&args, &root),
-        Command::Images(args) => images::run(args, &root),
         Command::System(args) => life::system(&args, &root),
         Command::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),
         Command::Completions { shell } => {

@@ -1,7 +1,7 @@
 //! `skiff ps`: Docker's columns.
 
 use super::Outcome;
-use crate::cli::out;
+use super::show;
 use crate::engine::container::{Container, Status};
 use clap::Args;
 use std::path::Path;
@@ -42,7 +42,7 @@ pub fn run(args: &Ps, root: &Path) -> Outcome {
         return Ok(0);
     }
     let rows = shown.iter().map(|c| row(c, args.no_trunc)).collect::<Vec<_>>();
-    print!("{}", out::table(&["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAMES"], &rows));
+    print!("{}", show::table(&["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAMES"], &rows));
     Ok(0)
 }
 

@@ -9,12 +9,17 @@ use crate::image::{Image, Store};
 use crate::kernel::{Explain, OrSys};
 use crate::kernel::cgroup::{Amount, Limits, Quota};
 use crate::kernel::units;
+use crate::image::Progress;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
 /// Options of `skiff run`.
 #[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
 pub struct Run {
+    /// Print help (-h is the hostname, as in Docker)
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
     /// Run in the background and print the container's id
     #[arg(short, long)]
     detach: bool,
@@ -134,7 +139,7 @@ pub fn run(args: Run, root: &Path) -> Outcome {
     let image = find_image(root, &request.image)?;
     if dry_run {
         let plan = engine::plan(root, &request, &image, &host).map_err(boxed)?;
-        super::step::print_plan(&plan.about());
+        super::show::plan(&plan.about());
         return Ok(0);
     }
     if request.tty && !request.detach && request.interactive && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
@@ -155,10 +160,20 @@ pub fn run(args: Run, root: &Path) -> Outcome {
 
 /// The image; `base` is made on the spot when it is not there yet.
 pub fn find_image(root: &Path, name: &str) -> Result<Image, Box<dyn Explain>> {
-    let store = Store::open(root).map_err(boxed)?;
-    store.resolve_or_make(name, &mut |line| eprintln!("{line}")).map_err(boxed)
+    Store::open(root).obtain(name, &mut |progress| eprintln!("{}", told(&progress))).map_err(boxed)
 }
 
+
+/// One line for each thing that happened while `base` was made.
+fn told(progress: &Progress) -> String {
+    match progress {
+        Progress::MadeFrom { program, commands } => format!("making the image base from {} ({commands} commands)", program.display()),
+        Progress::Layer { what, diff_id, size } => {
+            format!("  layer {} {what}, {}", &diff_id.digest()[..12], units::docker_size(*size))
+        }
+        Progress::Made { digest } => format!("  base: {digest}"),
+    }
+}
 
 fn request(args: Run) -> Result<Request, Error> {
     let mut request = Request {

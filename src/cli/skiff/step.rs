@@ -1,17 +1,15 @@
 //! `skiff step …` and `skiff run --step`: one step at a time, and what each changed in the kernel.
 
-use super::{Outcome, boxed, clamp};
-use crate::cli::out;
+use super::words::{self, Word};
+use super::{Outcome, boxed, clamp, show as draw};
 use crate::engine::Error;
 use crate::engine::container::Container;
-use crate::engine::hold::Request;
 use crate::engine::host::Host;
 use crate::engine::run::{Prepared, Stepwise};
-use crate::engine::step::{About, Carry, Step as EngineStep};
+use crate::engine::step::{Carry, Step as EngineStep};
 use crate::engine::{byhand, request};
 use crate::kernel::view::View;
 use clap::{Args, Subcommand};
-use colored::Colorize;
 use std::io::{BufRead, Write};
 use std::path::Path;
 
@@ -42,7 +40,7 @@ enum What {
     /// End the held process
     Abort,
     #[command(flatten)]
-    One(byhand::Word),
+    One(Word),
 }
 
 /// Runs it.
@@ -54,7 +52,7 @@ pub fn run(args: Step, root: &Path) -> Outcome {
             match other {
                 What::Show => show(&container),
                 What::Undo => undo(&container),
-                What::Abort => ask(&container, &Request::Abort).map(|()| 0),
+                What::Abort => byhand::abort(&container).map(|()| 0).map_err(boxed),
                 What::One(word) => one(&container, &word),
                 What::New { .. } => Ok(0),
             }
@@ -73,18 +71,20 @@ fn new(name: &str, image: &str, root: &Path) -> Outcome {
     Ok(0)
 }
 
-fn one(container: &Container, word: &byhand::Word) -> Outcome {
+fn one(container: &Container, word: &Word) -> Outcome {
     let host = Host::read().map_err(boxed)?;
-    let step = byhand::step(word, container, &host).map_err(boxed)?;
-    announce(None, &step.about());
-    if let EngineStep::Exec(_) = step {
-        return byhand::exec(container, &step).map(clamp).map_err(boxed);
+    let mut pid = container.record.pid;
+    for step in words::steps(word, container, &host).map_err(boxed)? {
+        draw::announce(None, &step.about());
+        if let EngineStep::Exec(_) = step {
+            return byhand::exec(container, &step).map(clamp).map_err(boxed);
+        }
+        let before = View::of(pid).map_err(|e| boxed(Error::from(e)))?;
+        byhand::carry(container, &step).map_err(boxed)?;
+        pid = byhand::done(container).map_err(boxed)?.1;
+        let after = View::of(pid).map_err(|e| boxed(Error::from(e)))?;
+        draw::changes(&before, &after);
     }
-    let before = View::of(container.record.pid).map_err(|e| boxed(Error::from(e)))?;
-    byhand::carry(container, &step).map_err(boxed)?;
-    let now = byhand::refreshed(container).map_err(boxed)?;
-    let after = View::of(now.record.pid).map_err(|e| boxed(Error::from(e)))?;
-    out::changes(&before, &after);
     Ok(0)
 }
 
@@ -98,7 +98,7 @@ fn show(container: &Container) -> Outcome {
     let view = View::of(pid).map_err(|e| boxed(Error::from(e)))?;
     let own = View::of(std::process::id() as i32).map_err(|e| boxed(Error::from(e)))?;
     println!();
-    out::view(&view, &own);
+    draw::view(&view, &own);
     Ok(0)
 }
 
@@ -111,34 +111,14 @@ fn undo(container: &Container) -> Outcome {
     Ok(0)
 }
 
-fn ask(container: &Container, request: &Request) -> Result<(), Box<dyn crate::kernel::Explain>> {
-    byhand::ask(container, request).map_err(boxed)
-}
-
-/// What is about to happen, and why.
-fn announce(number: Option<(usize, usize)>, about: &About) {
-    let number = number.map(|(n, of)| format!("{n}/{of} ")).unwrap_or_default();
-    println!("{}{}", format!("{number}{}", about.name).bold(), format!("  {}", about.syscalls.join(", ")).dimmed());
-    out::wrapped("  ", &about.what);
-    out::wrapped("  why: ", about.why);
-    out::wrapped("  see: ", &about.man.join(", "));
-}
-
-/// The whole plan: what `--dry-run` prints.
-pub fn print_plan(steps: &[About]) {
-    for (number, about) in steps.iter().enumerate() {
-        println!("{:>2}  {:<13} {}", number + 1, about.name, about.what);
-        println!("    {}", about.syscalls.join(", ").dimmed());
-    }
-}
-
 /// `skiff run --step`: Enter goes on, `c` goes on to the end, `q` or the end of input stops.
 pub fn run_stepwise(prepared: Prepared, asked: &request::Request) -> Outcome {
     let mut run = Stepwise::start(prepared, asked).map_err(boxed)?;
+    let look = |run: &Stepwise| View::of(run.pid());
     let steps = run.steps().to_vec();
     let mut ask_each = true;
     for (index, step) in steps.iter().enumerate() {
-        announce(Some((index + 1, steps.len())), &step.about());
+        draw::announce(Some((index + 1, steps.len())), &step.about());
         if ask_each {
             match answer() {
                 Answer::Next => {}
@@ -153,12 +133,12 @@ pub fn run_stepwise(prepared: Prepared, asked: &request::Request) -> Outcome {
         if index + 1 == steps.len() {
             return run.exec().map(clamp).map_err(boxed);
         }
-        let before = run.view();
+        let before = look(&run);
         if let Err(error) = run.carry(index) {
             return Err(boxed(error));
         }
-        if let (Ok(before), Ok(after)) = (before, run.view()) {
-            out::changes(&before, &after);
+        if let (Ok(before), Ok(after)) = (before, look(&run)) {
+            draw::changes(&before, &after);
         }
     }
     Ok(0)

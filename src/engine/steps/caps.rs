@@ -69,7 +69,7 @@ impl Carry for Caps {
         }
     }
 
-    fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
+    fn carry_out(&self, _: &mut Inside) -> Result<(), StepError> {
         let now = Sets::of_self()?;
         let target = self.reachable(&now);
         // A change from uid 0 emptied the effective set and, with KEEPCAPS, kept the permitted one:
@@ -83,7 +83,6 @@ impl Carry for Caps {
         caps::set(target.effective, target.permitted, target.inheritable)?;
         caps::set_ambient(target.ambient)?;
         caps::keep_across_setuid(false)?;
-        inside.capabilities = Some(target);
         Ok(())
     }
 }

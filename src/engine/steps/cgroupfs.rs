@@ -29,7 +29,7 @@ pub struct CgroupFs {
 impl CgroupFs {
     /// What the `cgroup` entry of an OCI config means on a host with this layout.
     pub fn new(entry: &Mount, layout: &Layout) -> Self {
-        let name = |h: &crate::kernel::cgroup::Hierarchy| h.mount.file_name().map(|n| n.to_string_lossy().into_owned());
+        let name = |h: &crate::kernel::cgroup::layout::Hierarchy| h.mount.file_name().map(|n| n.to_string_lossy().into_owned());
         Self { target: entry.target.clone(), options: entry.options.clone(), v1: layout.v1.iter().filter_map(name).collect() }
     }
 }

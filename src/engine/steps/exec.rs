@@ -113,7 +113,14 @@ fn take_stdio(inside: &mut Inside) -> Result<(), StepError> {
     let [input, output, error] = fds.as_slice() else { return Ok(()) };
     nix::unistd::dup2_stdin(input.as_fd()).or_sys("take standard input")?;
     nix::unistd::dup2_stdout(output.as_fd()).or_sys("take standard output")?;
-    Ok(nix::unistd::dup2_stderr(error.as_fd()).or_sys("take standard error")?)
+    nix::unistd::dup2_stderr(error.as_fd()).or_sys("take standard error")?;
+    // A terminal that came along becomes the controlling one, where the session has none yet:
+    // Ctrl-C works. Where it has one, or leads no session, nothing is lost.
+    if nix::unistd::isatty(input.as_fd()).unwrap_or(false) {
+        let _ = nix::unistd::setsid();
+        let _ = crate::kernel::pty::make_controlling(input.as_fd());
+    }
+    Ok(())
 }
 
 /// Ignored signals and the mask survive exec (signal(7)); a program expects neither from us.

@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod userns;
 pub mod unshare;
+pub mod enter_cgroup;
 pub mod join;
 pub mod private;
 pub mod fork;
