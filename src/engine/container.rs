@@ -10,9 +10,8 @@
 use super::error::Error;
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -65,7 +64,7 @@ pub struct Container {
     store: PathBuf,
     /// The record as last read or written.
     pub record: Record,
-    lock: Option<Flock<File>>,
+    lock: Option<File>,
 }
 
 impl Container {
@@ -154,8 +153,8 @@ impl Container {
     fn lock(&mut self) -> Result<(), Error> {
         let path = self.folder().join("lock");
         let file = File::create(&path).or_sys_with(|| format!("make {}", path.display()))?;
-        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| SysError::new(format!("lock {}", path.display()), e))?;
-        self.lock = Some(lock);
+        file.try_lock().map_err(|_| SysError::new(format!("lock {}", path.display()), Errno::EWOULDBLOCK))?;
+        self.lock = Some(file);
         Ok(())
     }
 
@@ -164,8 +163,7 @@ impl Container {
         if self.lock.is_some() {
             return true;
         }
-        let Ok(file) = File::open(self.folder().join("lock")) else { return false };
-        matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
+        is_locked(&self.folder())
     }
 
     /// The status now: what the record says, unless nobody is there any more to make it true.
@@ -224,6 +222,12 @@ impl Container {
             super::userland::remove_inside_user_namespace(&folder);
         }
     }
+}
+
+/// True while somebody holds the lock in a container's folder. A fork shares the lock with its
+/// parent, so that a monitor keeps it when the process that started it ends.
+pub(super) fn is_locked(folder: &Path) -> bool {
+    File::open(folder.join("lock")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// The folder is its owner's alone: a setuid file that a container left in its upper directory must

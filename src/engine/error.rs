@@ -16,7 +16,7 @@ pub enum Error {
     Step(#[from] StepError),
     /// The image could not be had.
     #[error(transparent)]
-    Image(#[from] crate::image::ImageError),
+    Image(#[from] crate::image::Error),
     /// The cgroup could not be had.
     #[error(transparent)]
     Cgroup(#[from] crate::kernel::cgroup::Error),

@@ -3,14 +3,13 @@
 //! A container has no daemon to ask. Signals go to its process 1 by pidfd, after a look at whether
 //! that pid is still the same process; then we wait for whoever waits for it to be done.
 
-use super::container::{Container, Status, ids};
+use super::container::{Container, Status, ids, is_locked};
 use super::error::Error;
 use super::steps::cgroup as step;
 use crate::kernel::cgroup::{Cgroup, Event, Layout};
 use crate::kernel::pidfd::Pidfd;
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use std::fs::File;
@@ -68,8 +67,7 @@ pub(super) fn attended_no_more(container: &Container) -> Result<(), Error> {
     match File::open(container.folder().join("lock")) {
         Ok(file) => {
             // Shared is enough to wait for, and leaves it free for the next who waits.
-            let _ = Flock::lock(file, FlockArg::LockShared).map_err(|(_, e)| SysError::new("wait for the container's lock", e))?;
-            Ok(())
+            Ok(file.lock_shared().or_sys("wait for the container's lock")?)
         }
         // Removed with --rm: as gone as can be.
         Err(_) => Ok(()),
@@ -147,9 +145,7 @@ fn half_made(store: &Path, pruned: &mut Pruned) -> Result<(), Error> {
         if folder.join("state.json").exists() {
             continue;
         }
-        if let Ok(file) = File::open(folder.join("lock"))
-            && matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
-        {
+        if is_locked(&folder) {
             continue; // Somebody is making it right now.
         }
         step::undo(&id)?;
