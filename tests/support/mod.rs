@@ -31,6 +31,8 @@ pub enum Need {
     V2Controller(&'static str),
     /// A program on PATH.
     Tool(&'static str),
+    /// A file or device that must exist.
+    File(&'static str),
     /// The kernel of the virtual machine, which tests/run fetches.
     GuestKernel,
     /// Debian's dockerd and its client.
@@ -69,6 +71,8 @@ impl Need {
                 _ => Err(format!("this host's {name} controller is not on cgroup v2")),
             },
             Need::Tool(name) => which(name).map(|_| ()).ok_or(format!("{name} is not installed")),
+            Need::File(path) if Path::new(path).exists() => Ok(()),
+            Need::File(path) => Err(format!("there is no {path}")),
             Need::GuestKernel if vm::Kernel::fetched().is_some() => Ok(()),
             Need::GuestKernel => Err("tests/run has not fetched a kernel into target/vm".into()),
             Need::Docker => ["dockerd", "containerd", "docker"].iter().try_for_each(|t| Need::Tool(t).met()),

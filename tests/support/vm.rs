@@ -112,7 +112,7 @@ pub fn boot(kernel: &Kernel, room: &Path, init: &str, fill: impl FnOnce(&mut Ini
 
     let line = format!("console=ttyS0 quiet panic=-1 rdinit=/init -- {init} --exact --ignored --nocapture --test-threads=1");
     let guest = Command::new("timeout")
-        .args(["300", "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1536", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"])
+        .args(["120", "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1536", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio"])
         .arg("-kernel").arg(&kernel.image).arg("-initrd").arg(&archive).args(["-append", &line])
         .stdin(Stdio::null())
         .output()
