@@ -198,8 +198,10 @@ fn mounts(request: &Request, names: &Names<'_>, rootless: bool) -> Result<Vec<Mo
         add("cgroup", "cgroup", Path::new("/sys/fs/cgroup"), if request.privileged { sealed } else { &["ro", "nosuid", "noexec", "nodev"] })?;
     }
     if request.host_ipc {
-        add("bind", "/dev/mqueue", Path::new("/dev/mqueue"), &["rbind"])?;
-        add("bind", "/dev/shm", Path::new("/dev/shm"), &["rbind"])?;
+        // Not every host has mounted its queues: what it lacks cannot be shared.
+        for place in ["/dev/mqueue", "/dev/shm"].map(Path::new).into_iter().filter(|p| p.exists()) {
+            add("bind", &place.to_string_lossy(), place, &["rbind"])?;
+        }
     } else {
         add("mqueue", "mqueue", Path::new("/dev/mqueue"), sealed)?;
         add("tmpfs", "shm", Path::new("/dev/shm"), &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"])?;
