@@ -33,7 +33,8 @@ impl Host {
     /// What is there now and was not in `before`, and what is gone; empty when all is as it was.
     pub fn since(&self, before: &Self) -> Vec<String> {
         let more = self.lines.difference(&before.lines).map(|l| format!("left behind: {l}"));
-        let gone = before.lines.difference(&self.lines).map(|l| format!("gone: {l}"));
+        // Others may take their own empty cgroups away meanwhile.
+        let gone = before.lines.difference(&self.lines).filter(|l| !l.starts_with("cgroup ")).map(|l| format!("gone: {l}"));
         more.chain(gone).collect()
     }
 
@@ -100,17 +101,22 @@ fn stats() -> Vec<(i32, Stat)> {
     .collect()
 }
 
-fn descendants() -> Vec<String> {
-    let all = stats();
-    let own = nix::unistd::getpid().as_raw();
-    let mut ours = BTreeSet::from([own]);
+/// This process and all that descends from it.
+fn own_tree(all: &[(i32, Stat)]) -> BTreeSet<i32> {
+    let mut ours = BTreeSet::from([nix::unistd::getpid().as_raw()]);
     loop {
         let before = ours.len();
         ours.extend(all.iter().filter(|(_, s)| ours.contains(&s.parent)).map(|(pid, _)| *pid).collect::<Vec<_>>());
         if ours.len() == before {
-            break;
+            return ours;
         }
     }
+}
+
+fn descendants() -> Vec<String> {
+    let all = stats();
+    let mut ours = own_tree(&all);
+    let own = nix::unistd::getpid().as_raw();
     ours.remove(&own);
     // A zombie of ours is an orphan that has ended: init would have collected it.
     let of_ours = all.into_iter().filter(|(pid, s)| ours.contains(pid) && !(s.state == 'Z' && s.parent == own));
@@ -137,21 +143,32 @@ pub fn hierarchies() -> Vec<PathBuf> {
     text.lines().filter_map(hierarchy).collect()
 }
 
+/// The cgroups that hold a process of ours or none at all; those of others are not our business.
 fn cgroups() -> Vec<String> {
+    let ours = own_tree(&stats());
     let mut found = Vec::new();
     for hierarchy in hierarchies() {
-        walk(&hierarchy, &mut found);
+        walk(&hierarchy, &ours, &mut found);
     }
     found.into_iter().map(|p| format!("cgroup {}", p.display())).collect()
 }
 
-fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+/// Adds the cgroups below `dir`; true if somebody else's process was seen in one of them.
+fn walk(dir: &Path, ours: &BTreeSet<i32>, found: &mut Vec<PathBuf>) -> bool {
+    let mut foreign_below = false;
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|t| t.is_dir()) {
-            found.push(entry.path());
-            walk(&entry.path(), found);
+            let path = entry.path();
+            let processes = std::fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+            let foreign_here = processes.lines().any(|pid| pid.parse().is_ok_and(|pid: i32| !ours.contains(&pid)));
+            let foreign = walk(&path, ours, found) || foreign_here;
+            if !foreign {
+                found.push(path);
+            }
+            foreign_below |= foreign;
         }
     }
+    foreign_below
 }
 
 fn names(dir: &Path) -> Vec<String> {
