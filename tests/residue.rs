@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
-use support::host::Host;
+use support::host::{self, Host};
 use support::{Room, outcome, read_until, stdout};
 
 static ALONE: Mutex<()> = Mutex::new(());
@@ -32,8 +32,8 @@ fn furnished() -> (Room, Host) {
     (room, host)
 }
 
-fn unchanged(room: &Room, host: &Host, after: &str) {
-    host.assert_unchanged(&[&room.skiff_root(), &room.skiff_root().join("containers"), room.path()], after);
+fn unchanged(room: &Room, before: &Host, after: &str) {
+    before.assert_unchanged(&[&room.skiff_root(), &room.skiff_root().join("containers"), room.path()], after);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn nothing_is_left_of_runs_that_end_by_themselves() {
         (&["base", "no-such-command"], 127),
         (&["base", "/etc/passwd"], 126),
         (&["--tmpfs", "/scratch", "--read-only", "base", "touch", "/scratch/x"], 0),
-        (&["base", "sh", "-c", "kill -9 $$"], 137),
+        (&["--init", "base", "sh", "-c", "kill -9 $$"], 137),
         (&["--init", "base", "sh", "-c", "sleep 60 & exit 3"], 3),
         (&["-m", "lots", "base", "true"], 125),
         (&["--user", "nobody-at-all", "base", "true"], 125),
@@ -145,6 +145,8 @@ fn after_sigkill_at_any_step_prune_finds_what_is_left() {
         run.kill().expect("it can be killed");
         run.wait().expect("it is our child");
         drop(answers);
+        // The held process hears that nobody holds it any more, and ends.
+        assert!(host::orphans_end_within(SOON), "the held process lives on after SIGKILL before step {step}");
         stdout(&mut room.skiff(&["system", "prune", "-f"]));
         unchanged(&room, &host, &format!("SIGKILL before step {step} of\n{plan}"));
     }

@@ -33,9 +33,10 @@ pub fn process(container: &Container) -> Result<Pidfd, Error> {
     Pidfd::open(container.record.pid).map_err(|_| not_running())
 }
 
-/// Sends `signal` to process 1.
+/// Sends `signal` to process 1. SIGKILL, which cannot be refused, is waited for as Docker does.
 pub fn kill(container: &Container, signal: i32) -> Result<(), Error> {
-    Ok(process(container)?.signal_number(signal)?)
+    process(container)?.signal_number(signal)?;
+    if signal == Signal::SIGKILL as i32 { attended_no_more(container) } else { Ok(()) }
 }
 
 /// SIGTERM, then SIGKILL after `grace`: what process 1 has no handler for it ignores, even SIGTERM

@@ -90,6 +90,11 @@ impl Error {
 }
 
 impl Explain for Error {
+    /// Docker's code for a container that was never made, since `run` is where most of these show.
+    fn exit_code(&self) -> u8 {
+        125
+    }
+
     fn why(&self) -> Option<String> {
         match self {
             Self::NotFound { .. } => Some("skiff runs what is in its own store; it has not asked a registry".into()),

@@ -58,6 +58,18 @@ pub fn adopt_orphans() {
     nix::sys::prctl::set_child_subreaper(true).expect("any process may become a subreaper");
 }
 
+/// Waits until no process that descends from this one is left; false when `within` passed first.
+pub fn orphans_end_within(within: Duration) -> bool {
+    let end = Instant::now() + within;
+    while !descendants().is_empty() {
+        if Instant::now() > end {
+            return false;
+        }
+        wait_for_a_mount_to_change(Duration::from_millis(10));
+    }
+    true
+}
+
 /// Ends the orphans that came to this process and whose command line holds `mark`.
 pub fn end_orphans(mark: &str) {
     use nix::{sys::signal, sys::wait, unistd::Pid};
