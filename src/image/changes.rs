@@ -1,1 +1,276 @@
-//! What a container changed: its overlay's upper directory.
+//! What a container changed: its overlay's upper directory, read as overlay means it.
+//!
+//! A write in the container put a whole copy of the file there, a removal left a character device
+//! 0:0, and a directory that replaced another one is marked opaque (Linux
+//! Documentation/filesystems/overlayfs.rst). In a layer's tar the last two are `.wh.NAME` and
+//! `.wh..wh..opq` (OCI image spec, layer.md).
+//!
+//! An ordinary user's own files are root's in their containers, so that is what the tar says.
+
+use super::Error;
+use super::error::at;
+use super::layer::LayerWriter;
+use super::unpack::{OPAQUE, WHITEOUT};
+use crate::kernel::{OrSys, SysError};
+use nix::errno::Errno;
+use nix::unistd::Uid;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, File, FileType, Metadata};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// How a path differs from the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// It was not in the image.
+    Added,
+    /// It is another than in the image.
+    Changed,
+    /// It is not there any more.
+    Deleted,
+}
+
+/// A path that differs from the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// How.
+    pub kind: Kind,
+    /// From the container's root.
+    pub path: PathBuf,
+}
+
+/// What a path in an upper directory is.
+enum Mark {
+    Whiteout,
+    Directory { opaque: bool },
+    Other,
+}
+
+/// Lists what `upper` changes over `layers` (lowest first), sorted by path.
+pub fn list(upper: &Path, layers: &[PathBuf]) -> Result<Vec<Change>, Error> {
+    let mut changes = Vec::new();
+    walk(upper, Path::new(""), &mut |path, metadata, mark| {
+        let below = below(path, layers);
+        let kind = match (mark, &below) {
+            (Mark::Whiteout, None) => return Ok(()),
+            (Mark::Whiteout, Some(_)) => Kind::Deleted,
+            (_, None) => Kind::Added,
+            (Mark::Directory { opaque: false }, Some(lower)) if lower.is_dir() => {
+                let same = |a: &Metadata, b: &Metadata| (a.mode(), a.uid(), a.gid()) == (b.mode(), b.uid(), b.gid());
+                if same(metadata, lower) {
+                    return Ok(());
+                }
+                Kind::Changed
+            }
+            (_, Some(_)) => Kind::Changed,
+        };
+        changes.push(Change { kind, path: Path::new("/").join(path) });
+        Ok(())
+    })?;
+    // A directory of the image changes with what is in it.
+    let mut above: Vec<Change> = Vec::new();
+    for change in &changes {
+        for folder in change.path.ancestors().skip(1).filter(|p| *p != Path::new("/")) {
+            if !changes.iter().chain(&above).any(|c| c.path == folder) {
+                above.push(Change { kind: Kind::Changed, path: folder.to_owned() });
+            }
+        }
+    }
+    changes.append(&mut above);
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(changes)
+}
+
+/// What the image has at `path`: the topmost layer that says something about it decides.
+fn below(path: &Path, layers: &[PathBuf]) -> Option<Metadata> {
+    for layer in layers.iter().rev() {
+        if let Ok(metadata) = fs::symlink_metadata(layer.join(path)) {
+            return if is_whiteout(&metadata) { None } else { Some(metadata) };
+        }
+        // A removed, opaque or replaced directory hides what lies lower.
+        for folder in path.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()) {
+            let here = layer.join(folder);
+            if fs::symlink_metadata(&here).is_ok_and(|m| !m.is_dir() || is_opaque(&here)) {
+                return None;
+            }
+        }
+    }
+    None
+}
+
+/// Writes `upper` as a layer's tar, sorted.
+pub fn write_layer(upper: &Path, to: &mut LayerWriter) -> Result<(), Error> {
+    let mut tar = tar::Builder::new(to);
+    let mut links: HashMap<(u64, u64), PathBuf> = HashMap::new();
+    walk(upper, Path::new(""), &mut |path, metadata, mark| {
+        let source = upper.join(path);
+        match mark {
+            Mark::Whiteout => empty(&mut tar, &marked(path, WHITEOUT)),
+            Mark::Directory { opaque } => {
+                entry(&mut tar, &source, path, metadata, &mut links)?;
+                if opaque { empty(&mut tar, &path.join(OPAQUE)) } else { Ok(()) }
+            }
+            Mark::Other => entry(&mut tar, &source, path, metadata, &mut links),
+        }
+    })?;
+    tar.finish().or_sys("write the layer")?;
+    Ok(())
+}
+
+type Visit<'a> = dyn FnMut(&Path, &Metadata, Mark) -> Result<(), Error> + 'a;
+
+/// Goes through an upper directory, each directory before what is in it.
+fn walk(upper: &Path, folder: &Path, visit: &mut Visit<'_>) -> Result<(), Error> {
+    let here = upper.join(folder);
+    let entries = fs::read_dir(&here).or_sys_with(|| at("read", &here))?;
+    let mut names: Vec<OsString> = entries.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>().or_sys_with(|| at("read", &here))?;
+    names.sort();
+    for name in names {
+        let path = folder.join(name);
+        let full = upper.join(&path);
+        let metadata = fs::symlink_metadata(&full).or_sys_with(|| at("read", &full))?;
+        if is_mount_point(&path, &metadata) {
+            continue;
+        }
+        if overlay_attribute(&full, "redirect").is_some() {
+            let error = SysError::new(format!("read {}: overlay keeps only a reference to it there (redirect_dir)", full.display()), Errno::EOPNOTSUPP);
+            return Err(error.into());
+        }
+        if is_whiteout(&metadata) || (metadata.is_file() && metadata.len() == 0 && overlay_attribute(&full, "whiteout").is_some()) {
+            visit(&path, &metadata, Mark::Whiteout)?;
+        } else if metadata.is_dir() {
+            visit(&path, &metadata, Mark::Directory { opaque: is_opaque(&full) })?;
+            walk(upper, &path, visit)?;
+        } else {
+            visit(&path, &metadata, Mark::Other)?;
+        }
+    }
+    Ok(())
+}
+
+/// The empty files that every container gets as places to mount its own on: no change of anybody's.
+fn is_mount_point(path: &Path, metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.len() == 0 && ["etc/hosts", "etc/hostname", "etc/resolv.conf"].iter().any(|p| path == Path::new(p))
+}
+
+fn is_whiteout(metadata: &Metadata) -> bool {
+    metadata.file_type().is_char_device() && metadata.rdev() == 0
+}
+
+fn is_opaque(folder: &Path) -> bool {
+    overlay_attribute(folder, "opaque").is_some_and(|v| v == b"y")
+}
+
+/// Overlay's mark, as root writes it or as a user namespace does.
+fn overlay_attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
+    let read = |space: &str| xattr::get(path, format!("{space}.overlay.{name}")).ok().flatten();
+    read("trusted").or_else(|| read("user"))
+}
+
+/// `a/b` as `a/.wh.b`.
+fn marked(path: &Path, mark: &str) -> PathBuf {
+    let mut name = OsString::from(mark);
+    name.push(path.file_name().unwrap_or_default());
+    path.with_file_name(name)
+}
+
+fn empty(tar: &mut tar::Builder<impl Write>, path: &Path) -> Result<(), Error> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(0);
+    header.set_mode(0o600);
+    header.set_mtime(0);
+    tar.append_data(&mut header, path, std::io::empty()).or_sys_with(|| at("write the layer's", path))?;
+    Ok(())
+}
+
+fn entry(
+    tar: &mut tar::Builder<impl Write>,
+    source: &Path,
+    path: &Path,
+    metadata: &Metadata,
+    links: &mut HashMap<(u64, u64), PathBuf>,
+) -> Result<(), Error> {
+    let Some(kind) = entry_type(metadata.file_type()) else { return Ok(()) };
+    let mut header = header(metadata, kind);
+    let what = || at("write the layer's", path);
+    if !metadata.is_dir() && metadata.nlink() > 1 {
+        if let Some(first) = links.get(&(metadata.dev(), metadata.ino())) {
+            header.set_entry_type(tar::EntryType::Link);
+            header.set_size(0);
+            tar.append_link(&mut header, path, first).or_sys_with(what)?;
+            return Ok(());
+        }
+        links.insert((metadata.dev(), metadata.ino()), path.to_owned());
+    }
+    attributes(tar, source)?;
+    let written = match kind {
+        tar::EntryType::Symlink => {
+            let to = fs::read_link(source).or_sys_with(|| at("read", source))?;
+            tar.append_link(&mut header, path, to)
+        }
+        tar::EntryType::Regular => {
+            let file = File::open(source).or_sys_with(|| at("open", source))?;
+            tar.append_data(&mut header, path, file)
+        }
+        tar::EntryType::Directory => tar.append_data(&mut header, path.join(""), std::io::empty()),
+        _ => tar.append_data(&mut header, path, std::io::empty()),
+    };
+    written.or_sys_with(what)?;
+    Ok(())
+}
+
+/// Sockets are no content of an image.
+fn entry_type(kind: FileType) -> Option<tar::EntryType> {
+    Some(match kind {
+        k if k.is_dir() => tar::EntryType::Directory,
+        k if k.is_file() => tar::EntryType::Regular,
+        k if k.is_symlink() => tar::EntryType::Symlink,
+        k if k.is_char_device() => tar::EntryType::Char,
+        k if k.is_block_device() => tar::EntryType::Block,
+        k if k.is_fifo() => tar::EntryType::Fifo,
+        _ => return None,
+    })
+}
+
+fn header(metadata: &Metadata, kind: tar::EntryType) -> tar::Header {
+    let own = Uid::effective();
+    // An ordinary user is root in their containers.
+    let inside = |id: u32, mine: u32| if !own.is_root() && id == mine { 0 } else { id };
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(metadata.mode() & 0o7777);
+    header.set_uid(inside(metadata.uid(), own.as_raw()).into());
+    header.set_gid(inside(metadata.gid(), nix::unistd::getegid().as_raw()).into());
+    header.set_mtime(u64::try_from(metadata.mtime()).unwrap_or(0));
+    header.set_size(if kind == tar::EntryType::Regular { metadata.len() } else { 0 });
+    if matches!(kind, tar::EntryType::Char | tar::EntryType::Block) {
+        let (major, minor) = (nix::sys::stat::major(metadata.rdev()), nix::sys::stat::minor(metadata.rdev()));
+        // A GNU header has both fields.
+        let _ = header.set_device_major(u32::try_from(major).unwrap_or(0));
+        let _ = header.set_device_minor(u32::try_from(minor).unwrap_or(0));
+    }
+    header
+}
+
+/// Extended attributes but overlay's own, as the PAX records that every engine understands.
+fn attributes(tar: &mut tar::Builder<impl Write>, source: &Path) -> Result<(), Error> {
+    let Ok(names) = xattr::list(source) else { return Ok(()) };
+    let mut records = Vec::new();
+    for name in names {
+        let text = String::from_utf8_lossy(name.as_bytes()).into_owned();
+        if text.starts_with("trusted.") || text.starts_with("user.overlay.") || text.starts_with("security.selinux") {
+            continue;
+        }
+        if let Ok(Some(value)) = xattr::get(source, &name) {
+            records.push((format!("SCHILY.xattr.{text}"), value));
+        }
+    }
+    if !records.is_empty() {
+        let borrowed = records.iter().map(|(k, v)| (k.as_str(), v.as_slice()));
+        tar.append_pax_extensions(borrowed).or_sys("write the layer's attributes")?;
+    }
+    Ok(())
+}

@@ -3,7 +3,7 @@
 //! The *digest* names the stored (compressed) bytes, the *diff ID* the tar inside. Compressing again
 //! changes the first and never the second (OCI image spec, layer.md and config.md).
 
-use super::store::BlobWriter;
+use super::writer::BlobWriter;
 use super::Error;
 use crate::kernel::OrSys;
 use flate2::bufread::MultiGzDecoder;

@@ -14,8 +14,10 @@ pub mod changes;
 pub mod error;
 pub mod layer;
 pub mod reference;
+pub mod save;
 pub mod store;
 pub mod unpack;
+pub mod writer;
 
 pub use base::Progress;
 pub use error::Error;

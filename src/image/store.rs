@@ -11,20 +11,17 @@
 //! Writers take turns (flock(2) on `images/.lock`); what lies in `images/.aside` when the lock is
 //! had was left by one that died, and is removed.
 
-use super::aside::{Aside, Lock, write_whole};
 use super::error::at;
-use super::layer::{self, Hashing, LayerWriter};
+use super::writer::Writer;
 use super::{Error, Progress, Reference, base, unpack};
-use crate::kernel::{OrSys, SysError};
-use nix::errno::Errno;
+use crate::kernel::OrSys;
 use oci_spec::image::{
     ANNOTATION_REF_NAME, Descriptor, Digest, ImageConfiguration, ImageIndex, ImageManifest, MediaType,
 };
 use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -34,7 +31,7 @@ const DOCUMENT_MAX: u64 = 4 << 20;
 /// The images under one skiff root.
 #[derive(Debug, Clone)]
 pub struct Store {
-    root: PathBuf,
+    pub(super) root: PathBuf,
 }
 
 /// One image, its documents read.
@@ -154,27 +151,12 @@ impl Store {
         read_document(&self.blob_path(digest))
     }
 
-    /// Takes the writers' lock, and makes the layout if it is not there.
+    /// The right to change the store: waits for the writer before, and makes the layout if it is not there.
     pub fn write(&self) -> Result<Writer<'_>, Error> {
-        let layout = self.layout();
-        let blobs = layout.join("blobs/sha256");
-        fs::create_dir_all(&blobs).or_sys_with(|| at("create", &blobs))?;
-        let lock = Lock::exclusive(&layout.join(".lock"))?;
-        let aside = layout.join(".aside");
-        match fs::remove_dir_all(&aside) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(SysError::new(at("remove", &aside), Errno::EBUSY).into()),
-            _ => {}
-        }
-        fs::create_dir(&aside).or_sys_with(|| at("create", &aside))?;
-        let writer = Writer { store: self, _lock: lock };
-        let version = layout.join("oci-layout");
-        if !version.exists() {
-            write_whole(&aside, &version, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-        }
-        Ok(writer)
+        Writer::open(self)
     }
 
-    fn index(&self) -> Result<ImageIndex, Error> {
+    pub(super) fn index(&self) -> Result<ImageIndex, Error> {
         let path = self.layout().join("index.json");
         if !path.try_exists().or_sys_with(|| at("open", &path))? {
             return Ok(ImageIndex::default());
@@ -219,167 +201,14 @@ impl Image {
         Ok(&self.layers)
     }
 
+    /// The manifest's own media type: OCI's, or Docker's older one.
+    pub(super) fn media_type(&self) -> MediaType {
+        self.manifest.media_type().clone().unwrap_or(MediaType::ImageManifest)
+    }
+
     /// Bytes of the stored layers together.
     pub fn size(&self) -> u64 {
         self.manifest.layers().iter().map(Descriptor::size).sum()
-    }
-}
-
-/// The right to change the store, until it is dropped.
-#[derive(Debug)]
-pub struct Writer<'a> {
-    store: &'a Store,
-    _lock: Lock,
-}
-
-impl Writer<'_> {
-    /// A blob to be written.
-    pub fn blob(&self) -> Result<BlobWriter, Error> {
-        let layout = self.store.layout();
-        Ok(BlobWriter { aside: Aside::new(&self.aside())?, hasher: Sha256::new(), size: 0, blobs: layout.join("blobs/sha256") })
-    }
-
-    /// A layer to be written, as tar.
-    pub fn layer(&self) -> Result<LayerWriter, Error> {
-        Ok(LayerWriter::new(self.blob()?))
-    }
-
-    /// Where to put a file for the time of this write.
-    pub(super) fn aside(&self) -> PathBuf {
-        self.store.layout().join(".aside")
-    }
-
-    /// Stores some bytes.
-    pub fn put(&self, bytes: &[u8], media_type: MediaType) -> Result<Descriptor, Error> {
-        let mut blob = self.blob()?;
-        blob.write_all(bytes).or_sys("write an image's document")?;
-        blob.finish(media_type)
-    }
-
-    /// Stores what `from` holds if it hashes to what `descriptor` says.
-    pub fn copy(&self, from: impl Read, descriptor: &Descriptor) -> Result<(), Error> {
-        let path = self.store.blob_path(descriptor.digest());
-        if path.exists() {
-            return Ok(());
-        }
-        let mut aside = Aside::new(&self.aside())?;
-        let mut hashing = Hashing::new(from.take(descriptor.size().saturating_add(1)));
-        io::copy(&mut hashing, &mut aside).or_sys_with(|| at("write", &path))?;
-        let (found, _) = hashing.finish().or_sys("read a blob")?;
-        check_digest("blob", descriptor.digest(), &found)?;
-        aside.keep(&path)
-    }
-
-    /// Stores the manifest of a config and its layers.
-    pub fn manifest(&self, config: &Descriptor, layers: &[Descriptor]) -> Result<Descriptor, Error> {
-        let document = serde_json::json!({
-            "schemaVersion": 2,
-            "mediaType": MediaType::ImageManifest,
-            "config": config,
-            "layers": layers,
-        });
-        self.put(document.to_string().as_bytes(), MediaType::ImageManifest)
-    }
-
-    /// Gives an image its names. Another image that had one keeps its place, nameless.
-    pub fn name(&self, manifest: &Descriptor, names: &[String]) -> Result<(), Error> {
-        let mut index = self.store.index()?;
-        let entries = index.manifests().clone();
-        let taken = |d: &Descriptor| name_of(d).is_some_and(|n| names.iter().any(|name| name == n));
-        let (lost, mut kept): (Vec<_>, Vec<_>) = entries.into_iter().partition(taken);
-        for name in names {
-            kept.push(named(manifest, Some(name)));
-        }
-        if names.is_empty() {
-            kept.push(named(manifest, None));
-        }
-        for old in lost {
-            if !kept.iter().any(|d| d.digest() == old.digest()) {
-                kept.push(named(&old, None));
-            }
-        }
-        // An image with a name needs no nameless line.
-        let has_name: BTreeSet<String> = kept.iter().filter(|d| name_of(d).is_some()).map(|d| d.digest().to_string()).collect();
-        let mut nameless = BTreeSet::new();
-        kept.retain(|d| {
-            let digest = d.digest().to_string();
-            name_of(d).is_some() || (!has_name.contains(&digest) && nameless.insert(digest))
-        });
-        index.set_manifests(kept);
-        self.write_index(&index)
-    }
-
-    /// Takes one name away, or with `None` the image's line altogether. Gives what was removed with
-    /// the last line: the digests that no other image uses.
-    pub fn forget(&self, digest: &Digest, name: Option<&str>) -> Result<Vec<Digest>, Error> {
-        let mut index = self.store.index()?;
-        let mut lines = index.manifests().clone();
-        lines.retain(|d| d.digest() != digest || name.is_some_and(|n| name_of(d) != Some(n)));
-        index.set_manifests(lines);
-        self.write_index(&index)?;
-        if index.manifests().iter().any(|d| d.digest() == digest) {
-            return Ok(Vec::new());
-        }
-        self.collect(&self.store.image(digest)?)
-    }
-
-    /// Removes what only `image` used: its documents, layers, and their unpacked directories.
-    fn collect(&self, image: &Image) -> Result<Vec<Digest>, Error> {
-        let others: Vec<Image> = self.store.entries()?.iter().map(|e| self.store.image(&e.digest)).collect::<Result<_, _>>()?;
-        let used: BTreeSet<String> = others.iter().flat_map(blobs_of).map(|d| d.to_string()).collect();
-        let gone: Vec<Digest> = blobs_of(image).into_iter().filter(|d| !used.contains(d.as_ref())).collect();
-        let diff_ids = |i: &Image| i.config.rootfs().diff_ids().clone();
-        let used_diffs: BTreeSet<String> = others.iter().flat_map(diff_ids).collect();
-        let layers = self.store.root.join("layers");
-        for diff_id in diff_ids(image).iter().filter(|d| !used_diffs.contains(*d)) {
-            if let Ok(diff_id) = Digest::from_str(diff_id) {
-                unpack::remove(&layers, &diff_id)?;
-            }
-        }
-        for digest in &gone {
-            let path = self.store.blob_path(digest);
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e).or_sys_with(|| at("remove", &path)).map_err(Into::into),
-                _ => {}
-            }
-        }
-        Ok(gone)
-    }
-
-    fn write_index(&self, index: &ImageIndex) -> Result<(), Error> {
-        let path = self.store.layout().join("index.json");
-        let text = serde_json::to_vec(index).map_err(|e| Error::malformed("index.json", e))?;
-        write_whole(&self.aside(), &path, &text)
-    }
-}
-
-/// A blob being written: named by its digest when it is finished, gone when it is dropped before.
-#[derive(Debug)]
-pub struct BlobWriter {
-    aside: Aside,
-    hasher: Sha256,
-    size: u64,
-    blobs: PathBuf,
-}
-
-impl BlobWriter {
-    /// Ends the blob: synced, and named by what it hashes to.
-    pub fn finish(self, media_type: MediaType) -> Result<Descriptor, Error> {
-        let digest = layer::digest_of(self.hasher);
-        self.aside.keep(&self.blobs.join(digest.digest()))?;
-        Ok(Descriptor::new(media_type, self.size, digest))
-    }
-}
-
-impl Write for BlobWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.aside.write(bytes)?;
-        self.hasher.update(&bytes[..n]);
-        self.size += n as u64;
-        Ok(n)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.aside.flush()
     }
 }
 
@@ -447,9 +276,4 @@ fn nearest<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> Option<String
     let (distance, name) = candidates.min()?;
     let short = name.strip_suffix(":latest").unwrap_or(name);
     (distance > 0 && distance <= 1 + short.len() / 3).then(|| short.to_owned())
-}
-
-fn blobs_of(image: &Image) -> Vec<Digest> {
-    let layers = image.manifest.layers().iter().map(|d| d.digest().clone());
-    layers.chain([image.digest.clone(), image.id.clone()]).collect()
 }

@@ -10,7 +10,8 @@ mod contents;
 mod tree;
 
 use super::layer::LayerWriter;
-use super::store::{Store, Writer};
+use super::store::Store;
+use super::writer::Writer;
 use super::{Error, layer};
 use crate::kernel::OrSys;
 use oci_spec::image::{Arch, Descriptor, Digest, MediaType};

@@ -1,0 +1,242 @@
+//! Images into and out of the store: `save`, `load`, `import`, `commit`.
+//!
+//! What `save` writes is both an OCI image layout and Docker's archive, so Docker, podman and skopeo
+//! all take it, and the manifest's digest stays what it was.
+
+use super::archive::{Archive, CONTAINERD_NAME, Packed};
+use super::base::rfc3339;
+use super::layer::{LayerWriter, tar_of};
+use super::store::{named, parse};
+use super::writer::Writer;
+use super::{Error, Image, Reference, Store, changes};
+use crate::kernel::OrSys;
+use oci_spec::image::{Arch, Descriptor, ImageIndex, ImageManifest, MediaType};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Writes images with the names they are to have, as one tar.
+pub fn save(store: &Store, images: &[(Image, Option<String>)], to: impl Write) -> Result<(), Error> {
+    let mut tar = tar::Builder::new(to);
+    let mut index = ImageIndex::default();
+    let (mut lines, mut docker, mut written) = (Vec::new(), Vec::<Value>::new(), BTreeSet::new());
+    for (image, name) in images {
+        let documents = [&image.digest, &image.id].into_iter().chain(image.manifest.layers().iter().map(Descriptor::digest));
+        for digest in documents.filter(|d| written.insert(d.to_string())) {
+            let mut blob = store.blob(digest)?;
+            let size = blob.metadata().or_sys_with(|| format!("read blob {digest}"))?.len();
+            append(&mut tar, &format!("blobs/sha256/{}", digest.digest()), size, &mut blob)?;
+        }
+        let size = store.document_bytes(&image.digest)?.len() as u64;
+        lines.push(line(&Descriptor::new(image.media_type(), size, image.digest.clone()), name.as_deref()));
+        note_for_docker(&mut docker, image, name.as_deref());
+    }
+    index.set_media_type(Some(MediaType::ImageIndex));
+    index.set_manifests(lines);
+    let index = serde_json::to_vec(&index).map_err(|e| Error::malformed("index.json", e))?;
+    for (member, bytes) in [
+        ("index.json", index),
+        ("manifest.json", Value::from(docker).to_string().into_bytes()),
+        ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()),
+    ] {
+        append(&mut tar, member, bytes.len() as u64, &mut bytes.as_slice())?;
+    }
+    let mut to = tar.into_inner().or_sys("write the archive")?;
+    to.flush().or_sys("write the archive")?;
+    Ok(())
+}
+
+fn append(tar: &mut tar::Builder<impl Write>, member: &str, size: u64, from: &mut dyn Read) -> Result<(), Error> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    tar.append_data(&mut header, member, from).or_sys("write the archive")?;
+    Ok(())
+}
+
+/// A line of index.json: the layout's own name, and the one that newer Docker looks for.
+fn line(manifest: &Descriptor, name: Option<&str>) -> Descriptor {
+    let mut line = named(manifest, name);
+    if let (Some(annotations), Some(name)) = (line.annotations().clone(), name) {
+        let whole = if Reference::from_str(name).is_ok_and(|r| r.registry.is_some()) {
+            name.to_owned()
+        } else if name.contains('/') {
+            format!("docker.io/{name}")
+        } else {
+            format!("docker.io/library/{name}")
+        };
+        let mut annotations = annotations;
+        annotations.insert(CONTAINERD_NAME.to_owned(), whole);
+        line.set_annotations(Some(annotations));
+    }
+    line
+}
+
+/// Docker's older list: one line an image, with all its names.
+fn note_for_docker(lines: &mut Vec<Value>, image: &Image, name: Option<&str>) {
+    let config = format!("blobs/sha256/{}", image.id.digest());
+    let tags: Vec<&str> = name.into_iter().collect();
+    if let Some(line) = lines.iter_mut().find(|l| l["Config"] == config.as_str()) {
+        if let Some(list) = line["RepoTags"].as_array_mut() {
+            list.extend(tags.into_iter().map(Value::from));
+        }
+        return;
+    }
+    let layers: Vec<String> = image.manifest.layers().iter().map(|d| format!("blobs/sha256/{}", d.digest().digest())).collect();
+    lines.push(json!({ "Config": config, "RepoTags": tags, "Layers": layers }));
+}
+
+/// Stores all images of an archive; gives their digests and names. Every digest is checked and every
+/// layer unpacked before an image gets its name.
+pub fn load(store: &Store, archive: &Archive) -> Result<Vec<(Image, Vec<String>)>, Error> {
+    let images = archive.images()?;
+    let mut loaded = Vec::new();
+    for packed in &images {
+        let writer = store.write()?;
+        let manifest = store_packed(&writer, archive, packed)?;
+        let image = store.image(manifest.digest())?;
+        writer.unpack(&image)?;
+        writer.name(&manifest, &packed.names)?;
+        loaded.push((image, packed.names.clone()));
+    }
+    Ok(loaded)
+}
+
+fn store_packed(writer: &Writer<'_>, archive: &Archive, packed: &Packed) -> Result<Descriptor, Error> {
+    let config = writer.put(&packed.config_bytes, MediaType::ImageConfig)?;
+    let mut layers = Vec::new();
+    for layer in &packed.layers {
+        match &layer.descriptor {
+            Some(descriptor) => {
+                writer.copy(archive.layer(layer)?, descriptor)?;
+                layers.push(descriptor.clone());
+            }
+            None => {
+                let mut blob = writer.blob()?;
+                let mut start = [0; 2];
+                let mut bytes = archive.layer(layer)?;
+                let n = bytes.read(&mut start).or_sys("read a layer")?;
+                blob.write_all(&start[..n]).or_sys("write a layer")?;
+                io::copy(&mut bytes, &mut blob).or_sys("write a layer")?;
+                let kind = if start == [0x1f, 0x8b] { MediaType::ImageLayerGzip } else { MediaType::ImageLayer };
+                layers.push(blob.finish(kind)?);
+            }
+        }
+    }
+    match &packed.manifest_bytes {
+        Some(bytes) => {
+            let manifest: ImageManifest = parse(bytes, "the manifest")?;
+            writer.put(bytes, manifest.media_type().clone().unwrap_or(MediaType::ImageManifest))
+        }
+        None => writer.manifest(&config, &layers),
+    }
+}
+
+/// Makes an image of one layer from a tar of a whole root filesystem, gzipped or not.
+pub fn import(store: &Store, from: impl Read, name: Option<&Reference>, comment: &str) -> Result<Image, Error> {
+    let writer = store.write()?;
+    let mut layer = writer.layer()?;
+    copy_tar(tar_of(from)?, &mut layer)?;
+    let layer = layer.finish()?;
+    let created = now();
+    let config = json!({
+        "architecture": Arch::default(),
+        "os": "linux",
+        "created": created,
+        "config": {},
+        "rootfs": { "type": "layers", "diff_ids": [layer.diff_id.to_string()] },
+        "history": [{ "created": created, "comment": comment }],
+    });
+    finish(store, &writer, &config, std::slice::from_ref(&layer.descriptor), name)
+}
+
+/// A tar must end well: what is cut short is not stored.
+fn copy_tar(mut tar: impl Read, layer: &mut LayerWriter) -> Result<(), Error> {
+    let copied = io::copy(&mut tar, layer).map_err(|e| Error::malformed("the archive", e))?;
+    if copied == 0 {
+        return Err(Error::malformed("the archive", "it is empty"));
+    }
+    Ok(())
+}
+
+/// What `commit` sets beside the layer.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    /// Who made it.
+    pub author: Option<String>,
+    /// Why.
+    pub message: Option<String>,
+    /// The command that the container ran, for the history.
+    pub command: Vec<String>,
+    /// Changes of the config by Dockerfile instruction: `CMD`, `ENV` and their like.
+    pub config: Vec<(String, Value)>,
+}
+
+/// Makes an image from a container's image and its upper directory: one layer more.
+pub fn commit(store: &Store, parent: &Image, upper: &Path, name: Option<&Reference>, with: &Commit) -> Result<Image, Error> {
+    let writer = store.write()?;
+    let mut layer = writer.layer()?;
+    changes::write_layer(upper, &mut layer)?;
+    let layer = layer.finish()?;
+    let mut config: Value = parse(&store.document_bytes(&parent.id)?, &format!("config {}", parent.id))?;
+    let created = now();
+    config["created"] = created.clone().into();
+    if let Some(author) = &with.author {
+        config["author"] = author.clone().into();
+    }
+    let mut entry = json!({ "created": created, "created_by": with.command.join(" ") });
+    for (key, value) in [("author", &with.author), ("comment", &with.message)] {
+        if let Some(value) = value {
+            entry[key] = value.clone().into();
+        }
+    }
+    push(&mut config["history"], entry);
+    push(&mut config["rootfs"]["diff_ids"], layer.diff_id.to_string().into());
+    for (key, value) in &with.config {
+        change(&mut config["config"], key, value);
+    }
+    let mut layers = parent.manifest.layers().clone();
+    layers.push(layer.descriptor.clone());
+    finish(store, &writer, &config, &layers, name)
+}
+
+fn push(list: &mut Value, item: Value) {
+    match list.as_array_mut() {
+        Some(items) => items.push(item),
+        None => *list = Value::from(vec![item]),
+    }
+}
+
+/// Sets a member of the config; an environment variable takes the place of the one with its name.
+fn change(config: &mut Value, key: &str, value: &Value) {
+    match (key, value.as_str()) {
+        ("Env", Some(setting)) => {
+            let name = setting.split('=').next().unwrap_or_default();
+            let same = |v: &Value| v.as_str().is_some_and(|s| s.split('=').next() == Some(name));
+            if let Some(list) = config["Env"].as_array_mut() {
+                list.retain(|v| !same(v));
+            }
+            push(&mut config["Env"], setting.into());
+        }
+        _ => config[key] = value.clone(),
+    }
+}
+
+fn finish(store: &Store, writer: &Writer<'_>, config: &Value, layers: &[Descriptor], name: Option<&Reference>) -> Result<Image, Error> {
+    let config = writer.put(config.to_string().as_bytes(), MediaType::ImageConfig)?;
+    let manifest = writer.manifest(&config, layers)?;
+    let image = store.image(manifest.digest())?;
+    writer.unpack(&image)?;
+    let names: Vec<String> = name.map(Reference::key).into_iter().collect();
+    writer.name(&manifest, &names)?;
+    Ok(image)
+}
+
+/// The time now, as a config has it.
+fn now() -> String {
+    rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+}
