@@ -32,7 +32,7 @@ pub fn start(store: &Path, name: &str, image: &Image) -> Result<i32, Error> {
     let asked = request::Request { image: image.digest.to_string(), name: Some(name.to_owned()), ..request::Request::default() };
     let folder = store.join("containers").join(&id);
     let spec = config::config(&asked, image, &Names { id: &id, folder: &folder }, !nix::unistd::geteuid().is_root())?;
-    let mut container = Container::create(store, Record::creating(id, name.to_owned(), &asked, Vec::new()))?;
+    let mut container = Container::create(store, Record::creating(id, name.to_owned(), &asked, image, Vec::new()))?;
     let listener = write_files(&container, &spec, &asked).and_then(|()| keeper::listen(&container)).inspect_err(|_| container.remove_all())?;
     let (told, tell) = relay::pipe()?;
     match pidfd::fork()? {
@@ -178,11 +178,12 @@ pub fn named(plan: &Plan, name: &str) -> Vec<Step> {
 
 impl Record {
     /// The record of a container that is being made.
-    pub fn creating(id: String, name: String, asked: &request::Request, command: Vec<String>) -> Self {
+    pub fn creating(id: String, name: String, asked: &request::Request, image: &Image, command: Vec<String>) -> Self {
         Self {
             id,
             name,
             image: asked.image.clone(),
+            image_digest: image.digest.to_string(),
             command,
             created: SystemTime::now(),
             status: Status::Creating,

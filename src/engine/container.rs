@@ -38,6 +38,9 @@ pub struct Record {
     pub name: String,
     /// The image as it was asked for.
     pub image: String,
+    /// Digest of that image's manifest then: the name may stand for another by now.
+    #[serde(default)]
+    pub image_digest: String,
     /// The command with its arguments.
     pub command: Vec<String>,
     /// When it was created.

@@ -63,7 +63,7 @@ pub fn prepare(store: &Path, request: &Request, image: &Image, host: &Host) -> R
     let spec = config::config(request, image, &Names { id: &id, folder: &folder }, host.rootless)?;
     let plan = Plan::from_config(&spec, &place(store, &id, image)?, host);
     let command = spec.process().as_ref().and_then(|p| p.args().clone()).unwrap_or_default();
-    let record = Record::creating(id, name, request, command);
+    let record = Record::creating(id, name, request, image, command);
     let container = create(store, record, request.name.is_some())?;
     let written = write_files(&container, &spec, request);
     if let Err(error) = written {

@@ -17,7 +17,7 @@ use nix::unistd::Uid;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::{self, File, FileType, Metadata};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -132,7 +132,7 @@ fn walk(upper: &Path, folder: &Path, visit: &mut Visit<'_>) -> Result<(), Error>
         let path = folder.join(name);
         let full = upper.join(&path);
         let metadata = fs::symlink_metadata(&full).or_sys_with(|| at("read", &full))?;
-        if is_mount_point(&path, &metadata) {
+        if is_mount_point(&full, &path, &metadata) {
             continue;
         }
         if overlay_attribute(&full, "redirect").is_some() {
@@ -151,9 +151,12 @@ fn walk(upper: &Path, folder: &Path, visit: &mut Visit<'_>) -> Result<(), Error>
     Ok(())
 }
 
-/// The empty files that every container gets as places to mount its own on: no change of anybody's.
-fn is_mount_point(path: &Path, metadata: &Metadata) -> bool {
-    metadata.is_file() && metadata.len() == 0 && ["etc/hosts", "etc/hostname", "etc/resolv.conf"].iter().any(|p| path == Path::new(p))
+/// The empty files and folders that every container gets as places to mount its own on: no change of anybody's.
+fn is_mount_point(full: &Path, path: &Path, metadata: &Metadata) -> bool {
+    let is = |list: &[&str]| list.iter().any(|p| path == Path::new(p));
+    let no_entries = || fs::read_dir(full).is_ok_and(|mut entries| entries.next().is_none());
+    (metadata.is_file() && metadata.len() == 0 && is(&["etc/hosts", "etc/hostname", "etc/resolv.conf"]))
+        || (metadata.is_dir() && is(&["dev", "proc", "sys"]) && no_entries())
 }
 
 fn is_whiteout(metadata: &Metadata) -> bool {
@@ -180,6 +183,8 @@ fn marked(path: &Path, mark: &str) -> PathBuf {
 fn empty(tar: &mut tar::Builder<impl Write>, path: &Path) -> Result<(), Error> {
     let mut header = tar::Header::new_gnu();
     header.set_size(0);
+    header.set_uid(0);
+    header.set_gid(0);
     header.set_mode(0o600);
     header.set_mtime(0);
     tar.append_data(&mut header, path, std::io::empty()).or_sys_with(|| at("write the layer's", path))?;
@@ -213,7 +218,8 @@ fn entry(
         }
         tar::EntryType::Regular => {
             let file = File::open(source).or_sys_with(|| at("open", source))?;
-            tar.append_data(&mut header, path, file)
+            // A container that runs may write on: the entry has the size that its header says.
+            tar.append_data(&mut header, path, file.chain(std::io::repeat(0)).take(metadata.len()))
         }
         tar::EntryType::Directory => tar.append_data(&mut header, path.join(""), std::io::empty()),
         _ => tar.append_data(&mut header, path, std::io::empty()),

@@ -72,6 +72,25 @@ pub enum Error {
         /// The container that uses it.
         container: String,
     },
+    /// An image that was meant by its ID has several names.
+    #[error("image {id} has {} names: {}", names.len(), names.join(", "))]
+    SeveralNames {
+        /// As it was typed.
+        id: String,
+        /// All its names.
+        names: Vec<String>,
+    },
+    /// A change of the config that cannot be understood.
+    #[error("cannot change the config by {text:?}: {problem}")]
+    BadInstruction {
+        /// As it was typed.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An archive would come from, or go to, a terminal.
+    #[error("an archive is not for a terminal")]
+    Terminal,
     /// A system call failed.
     #[error(transparent)]
     Sys(#[from] SysError),
@@ -114,11 +133,14 @@ impl Explain for Error {
         match self {
             Self::BadReference { .. } => Some("[registry/][namespace/]repository[:tag], such as base or base:latest".into()),
             Self::NotFound { nearest: Some(name), .. } => Some(format!("did you mean {name}? `skiff images` lists what is here")),
-            Self::NotFound { nearest: None, .. } => Some("base, which skiff makes from this machine's own shell and tools".into()),
+            Self::NotFound { nearest: None, .. } => Some("`skiff images` lists what is here; base is always to be had".into()),
             Self::Ambiguous { .. } => Some("more letters of the ID; `skiff images` lists them".into()),
             Self::WrongDigest { .. } => Some("`skiff rmi` the image, then load it again".into()),
             Self::NoBase { .. } => Some("install busybox (Debian: busybox-static), or `skiff load -i` an image".into()),
             Self::InUse { container, .. } => Some(format!("`skiff rm {container}` first")),
+            Self::SeveralNames { .. } => Some("name the one to remove, or --force to remove all".into()),
+            Self::BadInstruction { .. } => Some("--change 'CMD [\"sh\", \"-c\", \"date\"]'".into()),
+            Self::Terminal => Some("-o FILE to save, -i FILE to load, or a pipe".into()),
             error if error.full() => Some("free some space, or choose another place with --root".into()),
             Self::Sys(SysError { errno: Errno::EACCES | Errno::EPERM | Errno::EROFS, .. }) => {
                 Some("another place with --root, or sudo".into())

@@ -3,8 +3,8 @@
 //! What `save` writes is both an OCI image layout and Docker's archive, so Docker, podman and skopeo
 //! all take it, and the manifest's digest stays what it was.
 
+use super::aside::Aside;
 use super::archive::{Archive, CONTAINERD_NAME, Packed};
-use super::base::rfc3339;
 use super::layer::{LayerWriter, tar_of};
 use super::store::{named, parse};
 use super::writer::Writer;
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// Writes images with the names they are to have, as one tar.
 pub fn save(store: &Store, images: &[(Image, Option<String>)], to: impl Write) -> Result<(), Error> {
@@ -36,7 +36,8 @@ pub fn save(store: &Store, images: &[(Image, Option<String>)], to: impl Write) -
     }
     index.set_media_type(Some(MediaType::ImageIndex));
     index.set_manifests(lines);
-    let index = serde_json::to_vec(&index).map_err(|e| Error::malformed("index.json", e))?;
+    // Through a value, whose members are sorted: the same images make the same archive.
+    let index = serde_json::to_value(&index).map_err(|e| Error::malformed("index.json", e))?.to_string().into_bytes();
     for (member, bytes) in [
         ("index.json", index),
         ("manifest.json", Value::from(docker).to_string().into_bytes()),
@@ -49,10 +50,27 @@ pub fn save(store: &Store, images: &[(Image, Option<String>)], to: impl Write) -
     Ok(())
 }
 
+/// As [`save`], to a file that is there whole or not at all.
+pub fn save_file(store: &Store, images: &[(Image, Option<String>)], path: &Path) -> Result<(), Error> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut aside = Aside::new(folder)?;
+    save(store, images, io::BufWriter::new(&mut aside))?;
+    aside.keep(path)
+}
+
+/// Gives a stored image one name more.
+pub fn tag(store: &Store, image: &Image, name: &Reference) -> Result<(), Error> {
+    let writer = store.write()?;
+    let size = store.document_bytes(&image.digest)?.len() as u64;
+    writer.name(&Descriptor::new(image.media_type(), size, image.digest.clone()), &[name.key()])
+}
+
 fn append(tar: &mut tar::Builder<impl Write>, member: &str, size: u64, from: &mut dyn Read) -> Result<(), Error> {
     let mut header = tar::Header::new_gnu();
     header.set_size(size);
     header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
     header.set_mtime(0);
     tar.append_data(&mut header, member, from).or_sys("write the archive")?;
     Ok(())
@@ -222,6 +240,12 @@ fn change(config: &mut Value, key: &str, value: &Value) {
             }
             push(&mut config["Env"], setting.into());
         }
+        // Labels, ports and volumes add up.
+        _ if value.is_object() && config[key].is_object() => {
+            for (name, value) in value.as_object().into_iter().flatten() {
+                config[key][name] = value.clone();
+            }
+        }
         _ => config[key] = value.clone(),
     }
 }
@@ -238,5 +262,5 @@ fn finish(store: &Store, writer: &Writer<'_>, config: &Value, layers: &[Descript
 
 /// The time now, as a config has it.
 fn now() -> String {
-    rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }

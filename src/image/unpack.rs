@@ -444,10 +444,11 @@ fn inside(name: &[u8]) -> Result<PathBuf, &'static str> {
 fn attributes<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Attributes, Error> {
     let broken = |e: io::Error| Error::malformed("the layer's tar", e);
     let header = entry.header();
-    let id = |n: io::Result<u64>| n.map_err(broken).map(|n| u32::try_from(n).unwrap_or(u32::MAX - 1));
-    let mut owner = (id(header.uid())?, id(header.gid())?);
+    // Some archives leave these fields blank: root, the epoch.
+    let id = |n: io::Result<u64>| u32::try_from(n.unwrap_or(0)).unwrap_or(u32::MAX - 1);
+    let mut owner = (id(header.uid()), id(header.gid()));
     let mode = Mode::from_bits_truncate(header.mode().map_err(broken)? & 0o7777);
-    let mut modified = TimeSpec::new(i64::try_from(header.mtime().map_err(broken)?).unwrap_or(0), 0);
+    let mut modified = TimeSpec::new(i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0), 0);
     let mut extended = Vec::new();
     for record in entry.pax_extensions().map_err(broken)?.into_iter().flatten() {
         let record = record.map_err(broken)?;

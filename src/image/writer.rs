@@ -155,6 +155,19 @@ impl<'a> Writer<'a> {
         self.collect(&self.store.image(digest)?)
     }
 
+    /// Takes one name away and keeps the image, nameless if that was its last.
+    pub fn untag(&self, image: &Image, name: &str) -> Result<(), Error> {
+        let mut index = self.store.index()?;
+        let Some(line) = index.manifests().iter().find(|d| name_of(d) == Some(name)).cloned() else { return Ok(()) };
+        let mut lines = index.manifests().clone();
+        lines.retain(|d| name_of(d) != Some(name));
+        if !lines.iter().any(|d| *d.digest() == image.digest) {
+            lines.push(named(&line, None));
+        }
+        index.set_manifests(lines);
+        self.write_index(&index)
+    }
+
     /// Removes what only `image` used: its documents, layers, and their unpacked directories.
     fn collect(&self, image: &Image) -> Result<Vec<Digest>, Error> {
         let others: Vec<Image> = self.store.entries()?.iter().map(|e| self.store.image(&e.digest)).collect::<Result<_, _>>()?;

@@ -1,6 +1,7 @@
 //! `skiff`: one file a subcommand. Words, flags and exit codes are Docker's.
 
 mod exec;
+mod images;
 mod inspect;
 mod life;
 mod ps;
@@ -51,6 +52,8 @@ enum Command {
     Rm(life::Rm),
     /// Show all that is known of a container
     Inspect(inspect::Inspect),
+    #[command(flatten)]
+    Images(images::Images),
     /// Look after skiff's own files
     #[command(subcommand)]
     System(life::System),
@@ -110,6 +113,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Wait(args) => life::wait(&args, &root),
         Command::Rm(args) => life::rm(&args, &root),
         Command::Inspect(args) => inspect::run(&args, &root),
+        Command::Images(args) => images::run(&args, &root),
         Command::System(args) => life::system(&args, &root),
         Command::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),
         Command::Completions { shell } => {

@@ -89,7 +89,7 @@ pub fn describe(container: &Container) -> serde_json::Value {
 }
 
 /// How long ago, in the largest unit that fits.
-fn rough(since: SystemTime) -> String {
+pub fn rough(since: SystemTime) -> String {
     let passed = since.elapsed().unwrap_or(Duration::ZERO).as_secs();
     let (count, unit) = match passed {
         0 => return "Less than a second".into(),

@@ -1,0 +1,184 @@
+//! `skiff diff`, `commit`, `tag` and `rmi`: containers become images, images get and lose names.
+
+use super::super::{Outcome, boxed};
+use crate::engine::container::{Container, Record};
+use crate::image::changes::{self, Kind};
+use crate::image::save::{self, Commit as With};
+use crate::image::{Error, Image, Reference, Store};
+use crate::kernel::Explain;
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Options of `skiff diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The container, by name or id
+    container: String,
+}
+
+/// Options of `skiff commit`.
+#[derive(Debug, Args)]
+pub struct Commit {
+    /// Who made it
+    #[arg(short, long)]
+    author: Option<String>,
+    /// Why it was made
+    #[arg(short, long, value_name = "TEXT")]
+    message: Option<String>,
+    /// Change the config too, by a Dockerfile instruction such as 'CMD ["sh"]'
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    change: Vec<String>,
+    /// The container, by name or id
+    container: String,
+    /// The new image's name
+    name: Option<String>,
+}
+
+/// Options of `skiff tag`.
+#[derive(Debug, Args)]
+pub struct Tag {
+    /// The image, by name or ID
+    source: String,
+    /// Its further name
+    target: String,
+}
+
+/// Options of `skiff rmi`.
+#[derive(Debug, Args)]
+pub struct Rmi {
+    /// Take all its names away, even if a container uses it
+    #[arg(short, long)]
+    force: bool,
+    /// Images, by name or ID
+    #[arg(required = true)]
+    images: Vec<String>,
+}
+
+/// Lists what a container changed.
+pub fn diff(args: &Diff, root: &Path) -> Outcome {
+    let container = Container::find(root, &args.container).map_err(boxed)?;
+    let image = image_of(root, &container.record)?;
+    for change in changes::list(&container.folder().join("upper"), &image.layers).map_err(boxed)? {
+        let letter = match change.kind {
+            Kind::Added => 'A',
+            Kind::Changed => 'C',
+            Kind::Deleted => 'D',
+        };
+        println!("{letter} {}", change.path.display());
+    }
+    Ok(0)
+}
+
+/// Makes an image from a container's changes.
+pub fn commit(args: &Commit, root: &Path) -> Outcome {
+    let name = super::new_name(args.name.as_deref())?;
+    let container = Container::find(root, &args.container).map_err(boxed)?;
+    let parent = image_of(root, &container.record)?;
+    let config = args.change.iter().map(|text| instruction(text)).collect::<Result<Vec<_>, _>>().map_err(boxed)?;
+    let with = With {
+        author: args.author.clone(),
+        message: args.message.clone(),
+        command: container.record.command.clone(),
+        config: config,
+    };
+    let made = save::commit(&Store::open(root), &parent, &container.folder().join("upper"), name.as_ref(), &with).map_err(boxed)?;
+    println!("{}", made.id);
+    Ok(0)
+}
+
+/// The image that a container was made from, whatever its name stands for by now.
+fn image_of(root: &Path, record: &Record) -> Result<Image, Box<dyn Explain>> {
+    let store = Store::open(root);
+    store.resolve(&record.image_digest).or_else(|_| store.resolve(&record.image)).map_err(boxed)
+}
+
+/// What a Dockerfile instruction sets in an image's config (OCI image spec, config.md).
+fn instruction(text: &str) -> Result<(String, Value), Error> {
+    let (word, rest) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
+    let rest = rest.trim();
+    let problem = |problem: &str| Error::BadInstruction { text: text.to_owned(), problem: problem.to_owned() };
+    if rest.is_empty() {
+        return Err(problem("there is nothing after the instruction's name"));
+    }
+    let one = |key: &str, value: Value| Ok((key.to_owned(), value));
+    match word.to_ascii_uppercase().as_str() {
+        "CMD" => one("Cmd", argv(rest)),
+        "ENTRYPOINT" => one("Entrypoint", argv(rest)),
+        "WORKDIR" => one("WorkingDir", rest.into()),
+        "USER" => one("User", rest.into()),
+        "STOPSIGNAL" => one("StopSignal", rest.into()),
+        "ENV" if !rest.split_once('=').is_some_and(|(name, _)| !name.is_empty()) => Err(problem("it is written ENV NAME=value")),
+        "ENV" => one("Env", rest.into()),
+        "LABEL" => match rest.split_once('=') {
+            Some((name, value)) => one("Labels", json!({ name: value.trim_matches('"') })),
+            None => Err(problem("it is written LABEL name=value")),
+        },
+        "EXPOSE" => {
+            let port = if rest.contains('/') { rest.to_owned() } else { format!("{rest}/tcp") };
+            one("ExposedPorts", json!({ port: {} }))
+        }
+        "VOLUME" => one("Volumes", json!({ rest: {} })),
+        _ => Err(problem("only CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME and WORKDIR change a config")),
+    }
+}
+
+/// `["a", "b"]` as it stands; anything else goes through a shell.
+fn argv(text: &str) -> Value {
+    match serde_json::from_str::<Vec<String>>(text) {
+        Ok(words) => json!(words),
+        Err(_) => json!(["/bin/sh", "-c", text]),
+    }
+}
+
+/// Gives an image another name.
+pub fn tag(args: &Tag, root: &Path) -> Outcome {
+    let target: Reference = args.target.parse().map_err(boxed::<Error>)?;
+    if target.digest.is_some() {
+        return Err(boxed(Error::BadReference { text: args.target.clone(), problem: "a digest is computed, not given".into() }));
+    }
+    let image = super::find(root, &args.source)?;
+    save::tag(&Store::open(root), &image, &target).map_err(boxed)?;
+    Ok(0)
+}
+
+/// Removes images; goes on after an error, as Docker does.
+pub fn rmi(args: &Rmi, root: &Path) -> Outcome {
+    let mut code = 0;
+    for name in &args.images {
+        if let Err(error) = remove(root, name, args.force) {
+            crate::cli::error::show(error.as_ref());
+            code = 1;
+        }
+    }
+    Ok(code)
+}
+
+fn remove(root: &Path, asked: &str, force: bool) -> Result<(), Box<dyn Explain>> {
+    let store = Store::open(root);
+    let image = store.resolve(asked).map_err(boxed)?;
+    let names = store.names_of(&image.digest).map_err(boxed)?;
+    let key = asked.parse::<Reference>().ok().map(|r| r.key()).filter(|k| names.contains(k));
+    if key.is_none() && names.len() > 1 && !force {
+        return Err(boxed(Error::SeveralNames { id: asked.to_owned(), names }));
+    }
+    let going: Vec<String> = key.map_or_else(|| names.clone(), |k| vec![k]);
+    let is_last = going.len() == names.len();
+    let user = Container::all(root).into_iter().find(|c| image_of(root, &c.record).is_ok_and(|i| i.digest == image.digest));
+    if let Some(container) = user.as_ref().filter(|_| is_last && !force) {
+        return Err(boxed(Error::InUse { image: asked.to_owned(), container: container.name().to_owned() }));
+    }
+    let writer = store.write().map_err(boxed)?;
+    // The layers of a container that is still there stay, without a name.
+    if is_last && user.is_none() {
+        let gone = writer.forget(&image.digest, None).map_err(boxed)?;
+        going.iter().for_each(|name| println!("Untagged: {name}"));
+        gone.iter().for_each(|digest| println!("Deleted: {digest}"));
+        return Ok(());
+    }
+    for name in &going {
+        writer.untag(&image, name).map_err(boxed)?;
+        println!("Untagged: {name}");
+    }
+    Ok(())
+}

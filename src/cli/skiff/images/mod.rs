@@ -1,0 +1,67 @@
+//! Images on skiff's command line: what is there, what it is made of, in and out of files.
+
+mod change;
+mod files;
+mod list;
+
+use super::{Outcome, boxed};
+use crate::image::{Image, Reference, Store};
+use crate::kernel::Explain;
+use clap::Subcommand;
+use std::path::Path;
+
+/// The subcommands about images; their words and options are Docker's.
+#[derive(Debug, Subcommand)]
+pub enum Images {
+    /// List images
+    Images(list::Images),
+    /// Show the layers of an image, the newest first
+    History(list::History),
+    /// List what a container changed over its image: A added, C changed, D deleted
+    Diff(change::Diff),
+    /// Make an image from a container's changes
+    Commit(change::Commit),
+    /// Give an image another name
+    Tag(change::Tag),
+    /// Remove images
+    Rmi(change::Rmi),
+    /// Write images to a tar archive: an OCI image layout that Docker reads too
+    Save(files::Save),
+    /// Read images from a tar archive or an OCI image layout
+    Load(files::Load),
+    /// Make an image from a tar archive of a root filesystem
+    Import(files::Import),
+}
+
+/// Runs it.
+pub fn run(command: &Images, root: &Path) -> Outcome {
+    match command {
+        Images::Images(args) => list::images(args, root),
+        Images::History(args) => list::history(args, root),
+        Images::Diff(args) => change::diff(args, root),
+        Images::Commit(args) => change::commit(args, root),
+        Images::Tag(args) => change::tag(args, root),
+        Images::Rmi(args) => change::rmi(args, root),
+        Images::Save(args) => files::save(args, root),
+        Images::Load(args) => files::load(args, root),
+        Images::Import(args) => files::import(args, root),
+    }
+}
+
+/// The image that a person named; `base` is made if it is not there yet.
+fn find(root: &Path, name: &str) -> Result<Image, Box<dyn Explain>> {
+    super::run::find_image(root, name)
+}
+
+/// The name under which to store what is being made.
+fn new_name(text: Option<&str>) -> Result<Option<Reference>, Box<dyn Explain>> {
+    text.map(str::parse).transpose().map_err(boxed::<crate::image::Error>)
+}
+
+/// An image with the name that it was asked for by; none if it was asked for by its ID.
+fn with_name(store: &Store, image: Image, asked: &str) -> Result<(Image, Option<String>), Box<dyn Explain>> {
+    let names = store.names_of(&image.digest).map_err(boxed)?;
+    let key = asked.parse::<Reference>().ok().map(|r| r.key());
+    let name = names.into_iter().find(|n| Some(n) == key.as_ref());
+    Ok((image, name))
+}
