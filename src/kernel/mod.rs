@@ -27,6 +27,7 @@ pub mod proc;
 pub mod trial;
 pub mod units;
 pub mod view;
+pub mod visit;
 pub mod watch;
 
 pub use error::{Explain, OrSys, SysError};

@@ -7,12 +7,10 @@
 
 use super::caps::{self, Sets};
 use super::mountinfo::Mount;
-use super::ns::{self, Ns};
-use super::pidfd::{self, Fork, Pidfd};
+use super::ns::Ns;
 use super::proc::Process;
 use super::SysError;
 use std::collections::BTreeMap;
-use std::io::Read;
 
 /// What a process is in the kernel's eyes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,7 +75,7 @@ impl View {
             capabilities: status.capabilities(),
             no_new_privs: status.get("NoNewPrivs") == "1",
             seccomp: status.get("Seccomp").parse().unwrap_or(0),
-            hostname: hostname(pid),
+            hostname: super::visit::hostname(pid),
             links: links(&process),
             nofile: nofile(&process),
         })
@@ -147,43 +145,8 @@ fn mount_line(mount: &Mount) -> String {
     format!("mount {} {}{bind} ({}){shared}", mount.target.display(), mount.fstype, mount.options.join(","))
 }
 
-/// The hostname that process `pid` sees. A child of ours enters its UTS namespace and asks; entering
-/// needs CAP_SYS_ADMIN in the user namespace that owns it, so a rootless container's user
-/// namespace is entered first.
-pub fn hostname(pid: i32) -> Option<String> {
-    let own = std::process::id() as i32;
-    if Ns::Uts.inode(pid).ok()? == Ns::Uts.inode(own).ok()? {
-        return nix::unistd::gethostname().ok().map(|n| n.to_string_lossy().into_owned());
-    }
-    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).ok()?;
-    match pidfd::fork().ok()? {
-        Fork::Child => {
-            drop(read);
-            let entered = Pidfd::open(pid).and_then(|target| {
-                if Ns::User.inode(pid)? != Ns::User.inode(own)? {
-                    ns::join(&target, Ns::User)?;
-                }
-                ns::join(&target, Ns::Uts)
-            });
-            if entered.is_ok()
-                && let Ok(name) = nix::unistd::gethostname()
-            {
-                let _ = nix::unistd::write(&write, name.as_encoded_bytes());
-            }
-            pidfd::exit_now(0)
-        }
-        Fork::Parent(child) => {
-            drop(write);
-            let mut name = String::new();
-            let read = std::fs::File::from(read).read_to_string(&mut name);
-            let _ = Pidfd::open(child).and_then(|c| c.wait());
-            (read.is_ok() && !name.is_empty()).then_some(name)
-        }
-    }
-}
-
 /// Names of the links in its network namespace (/proc/PID/net/dev shows that process's namespace).
-fn links(process: &Process) -> Vec<String> {
+pub fn links(process: &Process) -> Vec<String> {
     let text = process.text("net/dev").unwrap_or_default();
     text.lines().skip(2).filter_map(|l| Some(l.split_once(':')?.0.trim().to_owned())).collect()
 }

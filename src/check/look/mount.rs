@@ -1,0 +1,85 @@
+//! Mounts, root and /proc of a process: /proc/PID/mountinfo and /proc/PID/root (proc(5)).
+
+use super::Fact;
+use crate::check::machine::Seen;
+use crate::check::model::{MountIs, Root};
+use crate::kernel::mountinfo::Mount;
+use crate::kernel::ns::Ns;
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// The /proc that the process sees shows its own pid namespace: process 1 in it is in that namespace.
+pub(super) fn own_proc(seen: &Seen) -> Fact {
+    let at = format!("/proc/{}/root/proc/1/ns/pid", seen.pid());
+    let expected = "a /proc of its own PID namespace";
+    let Some(own) = seen.namespaces().get(&Ns::Pid) else {
+        return Fact::unknown(expected, format!("not readable: the process belongs to user {}", seen.uid), at);
+    };
+    match std::fs::metadata(&at) {
+        Ok(shown) => Fact::is(shown.ino() == *own, expected, format!("it shows pid:[{}], the process is in pid:[{own}]", shown.ino()), at),
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+            // Process 1 of the shown namespace is somebody else's: so it is the host's.
+            Fact::is(false, expected, "it shows processes of other users", at)
+        }
+        Err(_) => Fact::is(false, expected, "no proc file system there", at),
+    }
+}
+
+/// Its root file system.
+pub(super) fn root(wanted: &Root, seen: &Seen, chosen: &BTreeMap<&str, &Seen>) -> Fact {
+    let at = format!("/proc/{}/root", seen.pid());
+    match wanted {
+        Root::Own | Root::Host => {
+            let expected = if *wanted == Root::Own { "a root file system of its own" } else { "the host's root file system" };
+            let (Ok(theirs), Ok(ours)) = (std::fs::metadata(format!("{at}/.")), std::fs::metadata("/")) else {
+                return Fact::unknown(expected, "not readable", at);
+            };
+            let same = (theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino());
+            let found = if same { "the host's".to_owned() } else { format!("device {}, inode {}", theirs.dev(), theirs.ino()) };
+            Fact::is(same == (*wanted == Root::Host), expected, found, at)
+        }
+        Root::Type(fstype) => {
+            let at = format!("/proc/{}/mountinfo", seen.pid());
+            match root_mount(seen) {
+                Some(mount) => Fact::is(mount.fstype == *fstype, format!("a root of type {fstype}"), mount.fstype, at),
+                None => Fact::unknown(format!("a root of type {fstype}"), "not readable", at),
+            }
+        }
+        Root::SameLayersAs(other) => {
+            let at = format!("lowerdir in /proc/{}/mountinfo", seen.pid());
+            let expected = format!("the same read-only layers as `{other}`");
+            let layers = |seen: &Seen| root_mount(seen).and_then(|m| m.super_option("lowerdir").map(base_names));
+            match (layers(seen), chosen.get(other.as_str()).and_then(|s| layers(s))) {
+                (Some(a), Some(b)) => Fact::is(a == b, expected, a, at),
+                _ => Fact::is(false, expected, "no overlay root to compare", at),
+            }
+        }
+    }
+}
+
+/// Layers by the end of their path: engines spell the same folder relative to different places.
+fn base_names(lowerdir: &str) -> String {
+    lowerdir.split(':').map(|l| l.trim_end_matches("/diff").rsplit('/').next().unwrap_or(l)).collect::<Vec<_>>().join(":")
+}
+
+/// The topmost mount at `/`.
+fn root_mount(seen: &Seen) -> Option<Mount> {
+    seen.process.mounts().ok()?.into_iter().rfind(|m| m.target == Path::new("/"))
+}
+
+/// A mount that it sees, or must not see.
+pub(super) fn mount(wanted: &MountIs, seen: &Seen) -> Fact {
+    let at = format!("/proc/{}/mountinfo", seen.pid());
+    let kind = wanted.fstype.as_ref().map(|t| format!(" of type {t}")).unwrap_or_default();
+    let with = if wanted.options.is_empty() { String::new() } else { format!(" ({})", wanted.options.join(",")) };
+    let expected = format!("{}a mount at {}{kind}{with}", if wanted.absent { "no, not " } else { "" }, wanted.at);
+    let Ok(mounts) = seen.process.mounts() else { return Fact::unknown(expected, "not readable", at) };
+    let there: Vec<&Mount> = mounts.iter().filter(|m| m.target == Path::new(&wanted.at)).collect();
+    let fits = |m: &&&Mount| {
+        wanted.fstype.as_ref().is_none_or(|t| *t == m.fstype) && wanted.options.iter().all(|o| m.options.contains(o) || m.super_options.contains(o))
+    };
+    let so = there.iter().any(|m| fits(&m)) != wanted.absent;
+    let found = there.last().map_or("none".to_owned(), |m| format!("{} ({})", m.fstype, m.options.join(",")));
+    Fact::is(so, expected, found, at)
+}

@@ -1,0 +1,421 @@
+//! The probes of an exercise, as its YAML spells them.
+
+use crate::kernel::cgroup::limit::Event;
+use crate::kernel::ns::Ns;
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One check: find something, expect something of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// Names it in evidence, and for other checks (`same-as`).
+    pub id: String,
+    /// What kind of thing to find.
+    pub find: Find,
+    /// Which one: every condition must hold.
+    #[serde(default, rename = "where")]
+    pub conditions: Conditions,
+    /// The meaning, when nothing is found.
+    pub none: Option<String>,
+    /// What must be so.
+    #[serde(default)]
+    pub expect: Vec<Expect>,
+}
+
+/// A kind of thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Find {
+    /// A living process.
+    Process,
+    /// A control group, by path.
+    Cgroup,
+    /// A file of the host.
+    File,
+    /// A saved image: an archive or an OCI layout.
+    Image,
+    /// A fact that the witness has recorded.
+    Event,
+}
+
+/// How something is picked out. A condition that does not suit its kind is an error of the author's.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Conditions {
+    /// process: the hostname that it sees.
+    pub hostname: Option<String>,
+    /// process, event: its whole command line, words joined by a space.
+    pub command: Option<Match>,
+    /// process: variables it was started with.
+    pub environment: BTreeMap<String, String>,
+    /// process, event: its cgroup path in any hierarchy.
+    pub cgroup: Option<Match>,
+    /// process: a descendant of the learner's shell.
+    pub shell_descendant: Option<bool>,
+    /// process: its pid in its own pid namespace.
+    pub inner_pid: Option<Number>,
+    /// process: its namespaces.
+    pub namespace: BTreeMap<Ns, Kinship>,
+    /// cgroup, file: where.
+    pub path: Option<String>,
+    /// image: a docker or OCI archive.
+    pub archive: Option<String>,
+    /// image: an OCI layout directory.
+    pub layout: Option<String>,
+    /// event: oom-kill, exec, exit, fork, unshare.
+    pub kind: Option<String>,
+    /// event exit: the exit code.
+    pub status: Option<Number>,
+    /// event exit: the signal that ended it.
+    pub signal: Option<Number>,
+}
+
+/// A text, or how it must be part of another.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Match {
+    /// Exactly this.
+    Is(String),
+    /// In some way this.
+    In(MatchIn),
+}
+
+/// Ways of being part.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum MatchIn {
+    /// The same.
+    Is(String),
+    /// Somewhere in it.
+    Contains(String),
+    /// At its end.
+    EndsWith(String),
+}
+
+impl Match {
+    /// Does `text` fit?
+    pub fn fits(&self, text: &str) -> bool {
+        match self {
+            Match::Is(is) | Match::In(MatchIn::Is(is)) => text == is,
+            Match::In(MatchIn::Contains(part)) => text.contains(part),
+            Match::In(MatchIn::EndsWith(end)) => text.ends_with(end),
+        }
+    }
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Match::Is(is) | Match::In(MatchIn::Is(is)) => f.write_str(is),
+            Match::In(MatchIn::Contains(part)) => write!(f, "…{part}…"),
+            Match::In(MatchIn::EndsWith(end)) => write!(f, "…{end}"),
+        }
+    }
+}
+
+/// An expectation, what a failure of it means, and where to go from there.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Expect {
+    /// What must be so.
+    #[serde(flatten)]
+    pub that: Assertion,
+    /// What it means if it is not.
+    pub meaning: Option<String>,
+    /// What to do or read then.
+    pub next: Option<String>,
+}
+
+/// Something that must be so. Each variant's reader is in `look/`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Assertion {
+    /// process: namespaces of its own, the host's, or another's.
+    Namespace(BTreeMap<Ns, Kinship>),
+    /// process: the hostname that it sees.
+    Hostname(String),
+    /// process: its pid in its own pid namespace.
+    InnerPid(Number),
+    /// process: how many processes its pid namespace has.
+    Processes(Count),
+    /// process: whose pid namespace the /proc shows that it sees.
+    Proc(Own),
+    /// process: its root file system.
+    Root(Root),
+    /// process: a mount that it sees.
+    Mount(MountIs),
+    /// process, cgroup: limits of the group.
+    Limit(BTreeMap<LimitName, Text>),
+    /// process, cgroup: how many processes the group has.
+    Members(Count),
+    /// process, cgroup: what the kernel counted in the group.
+    Events(BTreeMap<Event, Count>),
+    /// process: its capability sets.
+    Capabilities(BTreeMap<SetName, SetIs>),
+    /// process: whether exec can give it privilege.
+    NoNewPrivileges(bool),
+    /// process: `filter` or `none`.
+    Seccomp(Text),
+    /// process: its user id map.
+    UidMap(Vec<MapLine>),
+    /// process: its user id, as seen from here.
+    Uid(Number),
+    /// process: its group id, as seen from here.
+    Gid(Number),
+    /// process: links of its network namespace.
+    Links(Links),
+    /// process: a file as it sees it; image: a file of its layers.
+    File(FileIs),
+    /// process: variables it was started with.
+    Environment(BTreeMap<String, String>),
+    /// process, event: how many were found.
+    Count(Count),
+    /// cgroup, file: there or not.
+    Exists(bool),
+    /// file: its text, without the last newline.
+    Is(Text),
+    /// file: a part of its text.
+    Contains(Text),
+    /// file: the sha256 of its bytes, in hexadecimal.
+    Sha256(Text),
+    /// image: its layers.
+    Layers(Layers),
+    /// image: parts of its config.
+    Config(ConfigIs),
+}
+
+/// Whose.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kinship {
+    /// Not the host's.
+    Own,
+    /// The host's.
+    Host,
+    /// That of the process which another check found.
+    SameAs(String),
+    /// Not that of the process which another check found.
+    DiffersFrom(String),
+}
+
+/// `own`, the only word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Own {
+    /// Its own pid namespace's.
+    Own,
+}
+
+/// A root file system.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Root {
+    /// Not the host's.
+    Own,
+    /// The host's.
+    Host,
+    /// Of this file system type.
+    Type(String),
+    /// The same read-only layers as that of another check's process.
+    SameLayersAs(String),
+}
+
+/// A mount to be found, or not.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct MountIs {
+    /// Where.
+    pub at: String,
+    /// File system type.
+    #[serde(rename = "type")]
+    pub fstype: Option<String>,
+    /// Options that it must have.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// Must not be there.
+    #[serde(default)]
+    pub absent: bool,
+}
+
+/// A limit that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitName {
+    /// Bytes of memory.
+    Memory,
+    /// Memory and swap together.
+    MemorySwap,
+    /// CPUs.
+    #[serde(alias = "cpus")]
+    Cpu,
+    /// Processes.
+    Pids,
+}
+
+/// The five capability sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum SetName {
+    Effective,
+    Permitted,
+    Inheritable,
+    Bounding,
+    Ambient,
+}
+
+/// What a capability set must be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct SetIs {
+    /// These are in it.
+    pub has: Vec<String>,
+    /// These are not.
+    pub lacks: Vec<String>,
+    /// These and no others.
+    pub exactly: Option<Vec<String>>,
+}
+
+/// A line of an id map.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MapLine {
+    /// First id inside.
+    pub inside: u32,
+    /// First id outside; `learner` is whoever learns.
+    pub outside: Text,
+    /// How many.
+    pub count: u32,
+}
+
+/// Links of a network namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Links {
+    /// These and no others.
+    pub only: Option<Vec<String>>,
+    /// These are there.
+    pub has: Vec<String>,
+    /// These are up.
+    pub up: Vec<String>,
+}
+
+/// A file in somebody's view.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct FileIs {
+    /// Where.
+    pub path: String,
+    /// Its text, without the last newline.
+    pub is: Option<String>,
+    /// A part of its text.
+    pub contains: Option<String>,
+    /// The sha256 of its bytes.
+    pub sha256: Option<String>,
+    /// Must not be there.
+    pub absent: bool,
+}
+
+/// Layers of an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Layers {
+    /// How many.
+    pub count: Option<Count>,
+}
+
+/// Parts of an image's config.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ConfigIs {
+    /// Variables that it sets.
+    pub env: BTreeMap<String, String>,
+    /// The command.
+    pub cmd: Option<Vec<String>>,
+    /// The entrypoint.
+    pub entrypoint: Option<Vec<String>>,
+    /// The user.
+    pub user: Option<String>,
+    /// The working directory.
+    pub workdir: Option<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How many.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Count {
+    /// Exactly.
+    Is(Number),
+    /// Within bounds.
+    In(Bounds),
+}
+
+/// Bounds, both included.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Bounds {
+    /// No fewer.
+    pub at_least: Option<Number>,
+    /// No more.
+    pub at_most: Option<Number>,
+}
+
+impl Count {
+    /// Does `n` fit?
+    pub fn fits(&self, n: u64) -> bool {
+        match self {
+            Count::Is(is) => n == is.0,
+            Count::In(b) => b.at_least.is_none_or(|l| n >= l.0) && b.at_most.is_none_or(|m| n <= m.0),
+        }
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Count::Is(is) => write!(f, "{}", is.0),
+            Count::In(b) => {
+                let least = b.at_least.map(|n| format!("at least {}", n.0));
+                let most = b.at_most.map(|n| format!("at most {}", n.0));
+                f.write_str(&least.into_iter().chain(most).collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+/// A number; in quotes too, as a template leaves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Number(pub u64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?;
+        text.0.trim().parse().map(Number).map_err(|_| serde::de::Error::custom(format!("{:?} is not a whole number", text.0)))
+    }
+}
+
+/// A text; numbers and booleans are taken as they are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text(pub String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Scalar {
+            Text(String),
+            Whole(u64),
+            Real(f64),
+            Truth(bool),
+        }
+        Ok(Text(match Scalar::deserialize(deserializer)? {
+            Scalar::Text(text) => text,
+            Scalar::Whole(n) => n.to_string(),
+            Scalar::Real(n) => n.to_string(),
+            Scalar::Truth(b) => b.to_string(),
+        }))
+    }
+}
