@@ -1,5 +1,6 @@
 //! Checks against real processes, made with unshare(1) and plain files.
 
+#[macro_use]
 mod support;
 
 use drydock::check::{Check, Outcome, Scene, examine};
@@ -32,7 +33,7 @@ impl Drop for Running {
 
 #[test]
 fn a_process_in_a_uts_namespace_of_its_own_passes_and_one_in_the_hosts_does_not() {
-    require!(root);
+    require!(Root);
     let check = checks(
         "- id: named\n  find: process\n  where: { command: 'sleep 86111' }\n  none: nobody sleeps\n  expect:\n    - namespace: { uts: own }\n      meaning: it shares the name\n    - hostname: amber-otter\n",
     );
@@ -53,7 +54,7 @@ fn a_process_in_a_uts_namespace_of_its_own_passes_and_one_in_the_hosts_does_not(
 
 #[test]
 fn what_started_before_the_exercise_does_not_count() {
-    require!(root);
+    require!(Root);
     let check = checks("- id: s\n  find: process\n  where: { command: 'sleep 86112' }\n");
     let _early = Running::start("sh", &["-c", "echo; exec sleep 86112"]);
     assert_eq!(examine(&check, &Scene::default()).outcome, Outcome::Passed);
@@ -63,7 +64,7 @@ fn what_started_before_the_exercise_does_not_count() {
 
 #[test]
 fn a_proc_of_the_wrong_pid_namespace_is_told_from_the_right_one() {
-    require!(root);
+    require!(Root);
     let check = checks("- id: s\n  find: process\n  where: { command: 'sleep 86113' }\n  expect:\n    - namespace: { pid: own }\n    - proc: own\n");
     let wrong = Running::start("unshare", &["--pid", "--fork", "--kill-child", "sh", "-c", "echo; exec sleep 86113"]);
     let verdict = examine(&check, &Scene::default());
@@ -84,7 +85,7 @@ fn a_printed_name_is_no_proof() {
 
 #[test]
 fn a_link_that_is_down_is_told_from_one_that_is_up() {
-    require!(root);
+    require!(Root);
     let check = checks("- id: s\n  find: process\n  where: { command: 'sleep 86115' }\n  expect:\n    - links: { only: [lo], up: [lo] }\n");
     let down = Running::start("unshare", &["--net", "sh", "-c", "echo; exec sleep 86115"]);
     assert_eq!(examine(&check, &Scene::default()).outcome, Outcome::NotYet);
