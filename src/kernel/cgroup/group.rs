@@ -408,7 +408,10 @@ fn hand_down(parent: &Path, hierarchy: &Hierarchy, needed: &BTreeSet<Controller>
         match write_file(&control, &format!("+{controller}")) {
             Ok(()) => {}
             Err(_) if !required => {}
-            Err(error) if error.errno == Errno::EBUSY => return Err(Error::InternalProcesses(parent.into())),
+            // Had `cpu` or `pids` been handed down before, `memory` is refused with the second of these.
+            Err(error) if matches!(error.errno, Errno::EBUSY | Errno::EOPNOTSUPP) => {
+                return Err(Error::InternalProcesses(parent.into()));
+            }
             Err(error) => return Err(error.into()),
         }
     }
