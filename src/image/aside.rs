@@ -75,7 +75,8 @@ impl Drop for Aside {
 
 /// Makes a rename last: the name itself is written to disk.
 pub(super) fn sync_parent(path: &Path) -> Result<(), Error> {
-    let Some(dir) = path.parent() else { return Ok(()) };
+    // A bare name lies in the working directory, and its parent is the empty path.
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = File::open(dir).or_sys_with(|| at("open", dir))?;
     file.sync_all().or_sys_with(|| at("write", dir))?;
     Ok(())
