@@ -1,10 +1,36 @@
-//! The image store on a real filesystem: `base` made and found again, layers unpacked without escape.
+//! The image store on a real filesystem: `base` made and found again, images in and out, names.
 
-use drydock::image::{Progress, Store};
-use std::path::Path;
+use drydock::image::archive::Archive;
+use drydock::image::changes::{self, Kind};
+use drydock::image::save::{self, Commit};
+use drydock::image::{Error, Image, Progress, Reference, Store};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn room() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("drydock-image-").tempdir().expect("a temporary folder")
+}
+
+/// A store with `base` in it.
+fn store(room: &tempfile::TempDir) -> (Store, Image) {
+    let store = Store::open(room.path());
+    let image = store.obtain("base", &mut |_| {}).unwrap();
+    (store, image)
+}
+
+/// Every file below a folder with its size, locks and asides left out.
+fn listing(folder: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| !e.file_name().to_string_lossy().starts_with('.')) {
+        let metadata = entry.metadata().unwrap();
+        if metadata.is_dir() { found.extend(listing(&entry.path())) } else { found.push((entry.path(), metadata.len())) }
+    }
+    found.sort();
+    found
 }
 
 #[test]
@@ -17,13 +43,259 @@ fn base_is_made_once_and_found_again_with_the_same_digest() {
 
     let again = Store::open(one.path()).obtain("base:latest", &mut |p| panic!("made twice: {p:?}")).unwrap();
     assert_eq!(again.digest, image.digest);
-    let elsewhere = Store::open(other.path()).obtain("base", &mut |_| {}).unwrap();
-    assert_eq!(elsewhere.digest, image.digest, "the same machine makes the same image");
+    assert_eq!(store(&other).1.digest, image.digest, "the same machine makes the same image");
 
-    let dirs = image.layer_dirs().unwrap().to_vec();
-    assert_eq!(dirs.len(), 3);
+    assert_eq!(image.layers.len(), 3);
     for tool in ["sh", "ls", "cat", "ps", "mount", "hostname", "id", "sleep", "head", "tail", "dd"] {
-        let has = |d: &Path| ["bin", "usr/bin"].iter().any(|b| d.join(b).join(tool).symlink_metadata().is_ok());
-        assert!(dirs.iter().any(|d| has(d)), "base has no {tool}");
+        let has = |d: &PathBuf| ["bin", "usr/bin"].iter().any(|b| d.join(b).join(tool).symlink_metadata().is_ok());
+        assert!(image.layers.iter().any(has), "base has no {tool}");
     }
+    let tmp = image.layers[0].join("tmp");
+    assert_eq!(fs::metadata(&tmp).unwrap().permissions().mode() & 0o7777, 0o1777, "{}", tmp.display());
+}
+
+#[test]
+fn eight_at_once_make_one_base() {
+    let room = room();
+    let digests: Vec<String> = std::thread::scope(|scope| {
+        let one = || store(&room).1.digest.to_string();
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+        all.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert!(digests.iter().all(|d| *d == digests[0]), "{digests:?}");
+    assert_eq!(Store::open(room.path()).entries().unwrap().len(), 1);
+    assert_eq!(fs::read_dir(room.path().join("images/.aside")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(room.path().join("layers/.aside")).unwrap().count(), 0);
+}
+
+#[test]
+fn without_busybox_base_is_made_of_the_hosts_own_tools() {
+    // PATH leads to the usual folders anyway; a room without busybox needs a mount namespace.
+    let script = r#"
+        mount --make-rprivate / && for b in /bin/busybox /usr/bin/busybox; do [ -e $b ] && mount --bind /dev/null $b; done
+        exec "$0" run --rm base sh -c 'ls / >/dev/null && cat /etc/os-release && id -u && head -c 3 /dev/zero | wc -c'
+    "#;
+    let mut probe = Command::new("unshare");
+    let flags: &[&str] = if nix::unistd::geteuid().is_root() { &["-m"] } else { &["-Urm"] };
+    if !probe.args(flags).arg("true").output().is_ok_and(|o| o.status.success()) {
+        return support::skip("the kernel refuses this user a mount namespace");
+    }
+    let room = support::Room::new();
+    let output = room.command("unshare").args(flags).args(["sh", "-c", script]).arg(support::binary("skiff")).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(err.contains("commands of this machine"), "{err}");
+    assert!(out.ends_with("0\n3\n"), "{out}{err}");
+    assert!(!err.contains("from /usr/bin/busybox") && !err.contains("from /bin/busybox"), "{err}");
+}
+
+#[macro_use]
+#[allow(unused_macros)]
+mod support;
+
+#[test]
+fn an_image_is_found_by_name_by_digest_and_by_the_beginning_of_its_id() {
+    let room = room();
+    let (store, image) = store(&room);
+    for reference in ["base", "base:latest", "docker.io/library/base", &image.id.digest()[..6], image.id.as_ref(), image.digest.as_ref()] {
+        assert_eq!(store.resolve(reference).unwrap().digest, image.digest, "{reference}");
+    }
+    assert_eq!(store.resolve(&format!("base@{}", image.digest)).unwrap().digest, image.digest);
+    let other = format!("base@sha256:{}", "0".repeat(64));
+    assert_eq!(store.resolve(&other).unwrap_err().to_string(), format!("no such image: {other}"));
+}
+
+#[test]
+fn a_name_that_is_nearly_right_is_answered_with_the_right_one() {
+    use drydock::kernel::Explain;
+    let room = room();
+    let (store, _) = store(&room);
+    let error = store.resolve("bsae").unwrap_err();
+    assert_eq!(error.to_string(), "no such image: bsae:latest");
+    assert_eq!(error.hint().unwrap(), "did you mean base? `skiff images` lists what is here");
+    assert_eq!(store.resolve("postgres").unwrap_err().hint().unwrap(), "`skiff images` lists what is here; base is always to be had");
+}
+
+#[test]
+fn a_store_that_is_only_read_is_not_even_made() {
+    let room = room();
+    let root = room.path().join("skiff");
+    assert!(matches!(Store::open(&root).resolve("nothing"), Err(Error::NotFound { .. })));
+    assert!(!root.exists());
+}
+
+/// An upper directory as a container would leave it: a new file, a removed one, a replaced folder.
+fn upper(room: &Path) -> PathBuf {
+    let upper = room.join("upper");
+    fs::create_dir_all(upper.join("etc")).unwrap();
+    fs::create_dir_all(upper.join("home")).unwrap();
+    fs::write(upper.join("etc/motd"), "changed\n").unwrap();
+    fs::write(upper.join("etc/hosts"), "").unwrap();
+    fs::hard_link(upper.join("etc/motd"), upper.join("home/same")).unwrap();
+    let mode = nix::sys::stat::Mode::empty();
+    nix::sys::stat::mknod(&upper.join("etc/group"), nix::sys::stat::SFlag::S_IFCHR, mode, 0).expect("Linux 5.8 lets anybody make a whiteout");
+    let opaque = if nix::unistd::geteuid().is_root() { "trusted.overlay.opaque" } else { "user.overlay.opaque" };
+    xattr::set(upper.join("home"), opaque, b"y").unwrap();
+    upper
+}
+
+#[test]
+fn what_a_container_changed_is_told_and_becomes_a_layer_that_says_the_same() {
+    let room = room();
+    let (store, base) = store(&room);
+    let upper = upper(room.path());
+    let told = |upper: &Path, layers: &[PathBuf]| -> Vec<(Kind, String)> {
+        let list = changes::list(upper, layers).unwrap();
+        list.into_iter().map(|c| (c.kind, c.path.display().to_string())).collect()
+    };
+    let expected = [
+        (Kind::Changed, "/etc"), (Kind::Deleted, "/etc/group"), (Kind::Added, "/etc/motd"), (Kind::Changed, "/home"), (Kind::Added, "/home/same"),
+    ]
+    .map(|(kind, path)| (kind, path.to_owned()));
+    assert_eq!(told(&upper, &base.layers), expected);
+
+    let name: Reference = "mine:1".parse().unwrap();
+    let with = Commit { message: Some("why".into()), config: vec![("Cmd".into(), serde_json::json!(["true"]))], ..Commit::default() };
+    let made = save::commit(&store, &base, &upper, Some(&name), &with).unwrap();
+    assert_eq!(made.layers[..3], base.layers, "the parent's layers are shared, not copied");
+    assert_eq!(made.config.config().as_ref().unwrap().cmd().as_deref(), Some(["true".to_owned()].as_slice()));
+    assert_eq!(told(&made.layers[3], &base.layers), expected, "packed and unpacked again it says the same");
+    assert_eq!(store.resolve("mine:1").unwrap().id, made.id);
+    assert_eq!(store.resolve("base").unwrap().digest, base.digest, "committing leaves the image alone");
+}
+
+#[test]
+fn a_saved_image_loads_again_with_the_same_digests_as_tar_gzip_and_folder() {
+    let (here, there) = (room(), room());
+    let (store, base) = store(&here);
+    let file = here.path().join("base.tar");
+    save::save_file(&store, &[(base.clone(), Some("base:latest".into()))], &file).unwrap();
+    let twice = here.path().join("twice.tar");
+    save::save_file(&store, &[(base.clone(), Some("base:latest".into()))], &twice).unwrap();
+    assert!(fs::read(&file).unwrap() == fs::read(&twice).unwrap(), "the same image makes the same archive");
+
+    let folder = here.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    tar::Archive::new(fs::File::open(&file).unwrap()).unpack(&folder).unwrap();
+    let packed = here.path().join("base.tar.gz");
+    let mut gzip = flate2::write::GzEncoder::new(fs::File::create(&packed).unwrap(), flate2::Compression::fast());
+    gzip.write_all(&fs::read(&file).unwrap()).unwrap();
+    gzip.finish().unwrap();
+
+    for (i, source) in [&file, &folder, &packed].into_iter().enumerate() {
+        let archive = Archive::open(source).unwrap();
+        let images = archive.images().unwrap();
+        assert_eq!(images[0].digest.as_ref(), Some(&base.digest));
+        archive.verify(&images[0]).unwrap();
+        let files = archive.files(&images[0].layers[0]).unwrap();
+        assert!(files.iter().any(|f| f.path == Path::new("etc/passwd") && f.mode == 0o644), "{files:?}");
+        let content = archive.content(&images[0].layers[0], Path::new("/etc/passwd")).unwrap().unwrap();
+        assert!(content.starts_with(b"root:x:0:0:"));
+
+        let other = Store::open(&there.path().join(i.to_string()));
+        let loaded = save::load(&other, &archive).unwrap();
+        assert_eq!(loaded[0].1, ["base:latest"]);
+        let found = other.resolve("base").unwrap();
+        assert_eq!((found.digest, found.id), (base.digest.clone(), base.id.clone()));
+    }
+}
+
+#[test]
+fn an_archive_of_the_time_before_the_layout_is_loaded_too() {
+    let room = room();
+    let (store, base) = store(&room);
+    let file = room.path().join("old.tar");
+    let mut tar = tar::Builder::new(fs::File::create(&file).unwrap());
+    let mut add = |name: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, bytes).unwrap();
+    };
+    add("config.json", &store.document_bytes(&base.id).unwrap());
+    let mut names = Vec::new();
+    for (i, layer) in base.manifest.layers().iter().enumerate() {
+        let mut plain = Vec::new();
+        std::io::copy(&mut drydock::image::layer::tar_of(store.blob(layer.digest()).unwrap()).unwrap(), &mut plain).unwrap();
+        add(&format!("{i}/layer.tar"), &plain);
+        names.push(format!("{i}/layer.tar"));
+    }
+    let manifest = serde_json::json!([{ "Config": "config.json", "RepoTags": ["old:1"], "Layers": names }]);
+    add("manifest.json", manifest.to_string().as_bytes());
+    tar.into_inner().unwrap();
+
+    let other = Store::open(&room.path().join("other"));
+    let loaded = save::load(&other, &Archive::open(&file).unwrap()).unwrap();
+    assert_eq!((loaded[0].1.as_slice(), &loaded[0].0.id), (["old:1".to_owned()].as_slice(), &base.id));
+}
+
+#[test]
+fn a_changed_byte_in_an_archive_is_refused_and_the_store_stays_as_it_was() {
+    let room = room();
+    let (store, base) = store(&room);
+    let file = room.path().join("base.tar");
+    save::save_file(&store, &[(base.clone(), Some("base:latest".into()))], &file).unwrap();
+    let folder = room.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    tar::Archive::new(fs::File::open(&file).unwrap()).unpack(&folder).unwrap();
+    let blob = folder.join("blobs/sha256").join(base.manifest.layers()[1].digest().digest());
+    let mut bytes = fs::read(&blob).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&blob, bytes).unwrap();
+
+    let other = Store::open(&room.path().join("other"));
+    let error = save::load(&other, &Archive::open(&folder).unwrap()).unwrap_err();
+    let digest = base.manifest.layers()[1].digest();
+    let start = format!("blob {} is damaged: its bytes hash to sha256:", &digest.digest()[..12]);
+    assert!(error.to_string().starts_with(&start), "{error}");
+    assert!(matches!(other.resolve("base"), Err(Error::NotFound { .. })));
+    let blobs = listing(&room.path().join("other/images/blobs"));
+    assert!(blobs.is_empty(), "{blobs:?}");
+}
+
+#[test]
+fn removing_an_image_leaves_what_others_use_and_nothing_else() {
+    let room = room();
+    let (store, base) = store(&room);
+    let before = listing(room.path());
+    let name: Reference = "mine".parse().unwrap();
+    let mine = save::commit(&store, &base, &upper(&room.path().join("up")), Some(&name), &Commit::default());
+    // The upper directory is the container's, not the store's.
+    let mine = mine.unwrap();
+    fs::remove_dir_all(room.path().join("up")).unwrap();
+    let gone = store.write().unwrap().forget(&mine.digest, None).unwrap();
+    assert_eq!(gone.len(), 3, "its layer, its config, its manifest: {gone:?}");
+    assert_eq!(listing(room.path()), before);
+    assert_eq!(store.resolve("base").unwrap().layer_dirs().unwrap(), base.layers);
+}
+
+#[test]
+fn a_name_that_moves_on_leaves_its_image_nameless_and_two_names_are_one_image() {
+    let room = room();
+    let (store, base) = store(&room);
+    let name: Reference = "web:1".parse().unwrap();
+    save::tag(&store, &base, &name).unwrap();
+    assert_eq!(store.names_of(&base.digest).unwrap(), ["base:latest", "web:1"]);
+    let made = save::commit(&store, &base, &upper(room.path()), Some(&"base".parse().unwrap()), &Commit::default()).unwrap();
+    assert_eq!(store.names_of(&base.digest).unwrap(), ["web:1"]);
+    let again = save::commit(&store, &base, &upper(&room.path().join("b")), Some(&"base".parse().unwrap()), &Commit { message: Some("two".into()), ..Commit::default() }).unwrap();
+    assert_ne!(made.digest, again.digest);
+    let lines: Vec<_> = store.entries().unwrap().into_iter().map(|e| (e.name, e.digest)).collect();
+    assert_eq!(lines, [
+        (Some("base:latest".into()), again.digest), (Some("web:1".into()), base.digest), (None, made.digest),
+    ]);
+}
+
+#[test]
+fn what_a_killed_process_left_half_done_is_cleared_by_the_next() {
+    let room = room();
+    let (store, base) = store(&room);
+    fs::write(room.path().join("images/.aside/1-2-3"), "half a blob").unwrap();
+    fs::create_dir(room.path().join("layers/.aside/1-2-3")).unwrap();
+    fs::write(room.path().join("layers/.aside/1-2-3/f"), "half a layer").unwrap();
+    fs::remove_dir_all(&base.layers[2]).unwrap();
+    store.resolve("base").unwrap().layer_dirs().unwrap();
+    drop(store.write().unwrap());
+    assert_eq!(fs::read_dir(room.path().join("images/.aside")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(room.path().join("layers/.aside")).unwrap().count(), 0);
 }
