@@ -70,8 +70,10 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let room = tempfile::Builder::new().prefix("drydock-unpack-").tempdir().expect("a temporary folder");
-        let (into, secret) = (room.path().join("into"), room.path().join("secret"));
-        fs::create_dir(&into).expect("a folder");
+        // So deep that a way out, if there were one, would still end in the room.
+        let deep = room.path().join("1/2/3/4/5/6");
+        let (into, secret) = (deep.join("into"), deep.join("secret"));
+        fs::create_dir_all(&into).expect("a folder");
         fs::write(&secret, "untouched").expect("a file");
         Self { room, into, secret }
     }
@@ -85,9 +87,13 @@ impl Place {
     fn assert_nothing_escaped(&self) {
         assert_eq!(fs::read_to_string(&self.secret).expect("it is there"), "untouched");
         assert_eq!(fs::metadata(&self.secret).expect("it is there").nlink(), 1, "something links to the file outside");
-        let mut names: Vec<_> = fs::read_dir(self.room.path()).expect("a folder").flatten().map(|e| e.file_name()).collect();
-        names.sort();
-        assert_eq!(names, ["into", "secret"], "something was made beside the folder");
+        let mut here = self.room.path().to_owned();
+        for only in ["1", "2", "3", "4", "5", "6"] {
+            let names: Vec<_> = fs::read_dir(&here).expect("a folder").flatten().map(|e| e.file_name()).collect();
+            assert_eq!(names, [only], "something was made beside the folder");
+            here.push(only);
+        }
+        assert_eq!(fs::read_dir(&here).expect("a folder").count(), 2, "something was made beside the folder");
     }
 }
 
@@ -222,7 +228,7 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn any_entry() -> impl Strategy<Value = Raw> {
-    let target = prop_oneof![name(), Just("../secret".to_owned()), Just("/".to_owned()), Just("..".to_owned())];
+    let target = prop_oneof![name(), Just("../secret".to_owned()), Just("/no-such-folder-of-drydock".to_owned()), Just("..".to_owned())];
     let kind = prop_oneof![
         Just(EntryType::Regular), Just(EntryType::Directory), Just(EntryType::Symlink), Just(EntryType::Link), Just(EntryType::Fifo),
     ];
