@@ -85,7 +85,7 @@ fn when_the_typist_leaves_nothing_in_the_foreground_stays() {
     drop(typist);
     let pids = [shell, front];
     for pid in pids {
-        assert!(!std::path::Path::new("/proc").join(pid).exists(), "{pid} is still there");
+        assert!(!std::path::Path::new("/proc").join(&pid).exists(), "{pid} is still there");
     }
 }
 
