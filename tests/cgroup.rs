@@ -336,7 +336,10 @@ fn a_dead_runs_cgroup_is_found_by_its_name_and_its_empty_parent_goes_with_it() {
 #[test]
 fn device_rules_refuse_what_they_do_not_name() {
     ready();
-    require!(Root, File("/dev/kmsg"));
+    require!(Root);
+    if !std::path::Path::new("/dev/kmsg").exists() {
+        return support::skip("there is no /dev/kmsg");
+    }
     let room = Room::new("devices", &Limits::default());
     let all = READ | WRITE | MKNOD;
     assert_eq!(room.start("open").go().1, Some(11), "without rules both open");
