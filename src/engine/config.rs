@@ -6,12 +6,15 @@
 use super::defaults;
 use super::error::Error;
 use super::passwd;
-use super::request::{Network, Request};
+use super::request::{Network, Request, Seccomp};
+use super::seccomp::{self, Abi, For, Profile};
 use crate::image::Image;
 use crate::kernel::cgroup::device::{Kind, MKNOD, READ, Rule, WRITE};
 use crate::kernel::cgroup::{Amount, Quota};
+use crate::kernel::OrSys;
+use crate::kernel::rlimit::{BadLimit, Rlimit};
 use oci_spec::runtime::{
-    LinuxBuilder, LinuxCpuBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxMemoryBuilder, LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, MountBuilder, Process, ProcessBuilder,
+    LinuxBuilder, LinuxCpuBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxMemoryBuilder, LinuxPidsBuilder, LinuxResources, LinuxSeccomp, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, LinuxResourcesBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, MountBuilder, Process, ProcessBuilder,
     RootBuilder, Spec, SpecBuilder, User, UserBuilder,
 };
 use std::path::{Path, PathBuf};
@@ -76,8 +79,34 @@ fn process(request: &Request, image: &Image, hostname: &str) -> Result<Process, 
         .cwd(cwd.unwrap_or_else(|| "/".into()))
         .capabilities(capabilities)
         .no_new_privileges(request.no_new_privileges)
+        .rlimits(request.ulimits.iter().map(|text| rlimit(text)).collect::<Result<Vec<_>, _>>()?)
         .build()
         .map_err(invalid)
+}
+
+/// `--ulimit nofile=1024:2048` as the OCI spells it.
+fn rlimit(text: &str) -> Result<PosixRlimit, Error> {
+    let limit = Rlimit::parse(text)?;
+    let name = format!("RLIMIT_{}", limit.name.to_uppercase());
+    let kind: PosixRlimitType = name.parse().map_err(|_| BadLimit::Unknown(limit.name))?;
+    PosixRlimitBuilder::default().typ(kind).soft(limit.soft).hard(limit.hard).build().map_err(invalid)
+}
+
+/// The system call filter, decided for this container's capabilities and this kernel.
+fn seccomp(request: &Request) -> Result<Option<LinuxSeccomp>, Error> {
+    let base = defaults::capability_mask();
+    let capabilities = defaults::capabilities(base, &request.cap_add, &request.cap_drop)?;
+    let release = nix::sys::utsname::uname().or_sys("read the kernel's version")?;
+    let kernel = release.release().to_string_lossy();
+    match &request.seccomp {
+        _ if request.privileged => Ok(None),
+        Seccomp::Unconfined => Ok(None),
+        Seccomp::Default => Ok(Some(seccomp::default_for(capabilities, &kernel)?)),
+        Seccomp::Profile(path) => {
+            let text = std::fs::read_to_string(path).or_sys_with(|| format!("read the seccomp profile {}", path.display()))?;
+            Ok(Some(Profile::parse(&text)?.decide(For { capabilities, kernel: &kernel, abi: Abi::NATIVE })?))
+        }
+    }
 }
 
 fn user(who: &passwd::Who) -> Result<User, Error> {
@@ -110,6 +139,7 @@ fn linux(request: &Request) -> Result<oci_spec::runtime::Linux, Error> {
         .build()
         .map_err(invalid)?;
     let open = request.privileged || request.unmasked;
+    linux.set_seccomp(seccomp(request)?);
     linux.set_masked_paths(if open { None } else { Some(defaults::MASKED_PATHS.map(String::from).to_vec()) });
     linux.set_readonly_paths(if open { None } else { Some(defaults::READONLY_PATHS.map(String::from).to_vec()) });
     Ok(linux)

@@ -64,7 +64,7 @@ pub fn steps(container: &Container, request: &Request, host: &Host) -> Result<Ve
     let mut steps = vec![Step::EnterCgroup(EnterCgroup {})];
     steps.push(Step::Join(Join { pid: one.pid(), user: host.rootless }));
     steps.push(Step::Fork(Fork {}));
-    settle(&process, false, &mut steps);
+    settle(&process, false, super::seccomp::of(&spec, Some(container.store()))?.filter(|_| !request.privileged), &mut steps);
     Ok(steps)
 }
 

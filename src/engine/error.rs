@@ -23,6 +23,12 @@ pub enum Error {
     /// A capability that there is not.
     #[error(transparent)]
     Capability(#[from] super::defaults::UnknownCapability),
+    /// A resource limit that cannot be read.
+    #[error(transparent)]
+    Rlimit(#[from] crate::kernel::rlimit::BadLimit),
+    /// A system call filter that cannot be used.
+    #[error(transparent)]
+    Seccomp(#[from] super::seccomp::Error),
     /// No container has this name or id.
     #[error("no such container: {name}")]
     NoContainer {
@@ -117,6 +123,8 @@ impl Explain for Error {
             Error::Image(e) => e.why(),
             Error::Cgroup(e) => e.why(),
             Error::Capability(e) => e.why(),
+            Error::Rlimit(e) => e.why(),
+            Error::Seccomp(e) => e.why(),
             Error::System(e) if e.errno == nix::errno::Errno::ENOSPC => Some("the disk is full".into()),
             Error::NoTerminal => Some("-t with -i connects the container's terminal to yours, and input comes from a pipe or a file".into()),
             Error::BadName { .. } => Some("a name begins with a letter or digit and goes on with letters, digits, `_`, `.`, `-`".into()),
@@ -136,6 +144,8 @@ impl Explain for Error {
             Error::Image(e) => e.hint(),
             Error::Cgroup(e) => e.hint(),
             Error::Capability(e) => e.hint(),
+            Error::Rlimit(e) => e.hint(),
+            Error::Seccomp(e) => e.hint(),
             Error::System(e) if e.errno == nix::errno::Errno::ENOSPC => Some("skiff system prune -f, or another place: skiff --root DIR …".into()),
             Error::NoContainer { near: Some(near), .. } => Some(format!("did you mean {near}? skiff ps -a lists all")),
             Error::NoContainer { .. } => Some("skiff ps -a lists all".into()),

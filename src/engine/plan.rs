@@ -7,11 +7,12 @@
 //! hidden in it, and last what we may do, each privilege given up after its last use.
 
 use super::host::Host;
+use super::seccomp::Filter;
 use super::step::{About, Carry, Step};
 use super::steps::{
     caps::Caps, cgroup::Cgroup, cgroupfs::CgroupFs, cwd::Cwd, devices::Devices, exec::Exec, fork::Fork, hostname::Hostname, loopback::Loopback, masks::Masks,
     mount::Mount, no_new_privs::NoNewPrivs, pivot_root::PivotRoot, private::Private, private::Propagation, read_only::ReadOnly,
-    rootfs::Rootfs, rootfs::Source, terminal::Terminal, unshare::Unshare, user::User,
+    rlimits::Rlimits, rootfs::Rootfs, rootfs::Source, seccomp::Seccomp, terminal::Terminal, unshare::Unshare, user::User,
 };
 use super::userland::user_namespace;
 use crate::kernel::ns::Ns;
@@ -25,6 +26,8 @@ pub struct Place {
     pub id: String,
     /// Where its root comes from.
     pub root: Source,
+    /// Its config's system call filter, compiled (see `engine::seccomp`).
+    pub filter: Option<Filter>,
 }
 
 /// An ordered list of steps.
@@ -83,7 +86,7 @@ impl Plan {
         // The process itself: privileges go in the order in which they are last needed.
         if let Some(process) = spec.process() {
             let read_only = spec.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false);
-            settle(process, read_only, &mut steps);
+            settle(process, read_only, place.filter.clone(), &mut steps);
         }
         Self { steps }
     }
@@ -96,11 +99,14 @@ impl Plan {
 }
 
 /// The steps about the process: terminal, user, capabilities, filter, exec.
-pub(super) fn settle(process: &Process, read_only: bool, steps: &mut Vec<Step>) {
+pub(super) fn settle(process: &Process, read_only: bool, filter: Option<Filter>, steps: &mut Vec<Step>) {
     steps.push(Step::Terminal(Terminal { tty: process.terminal().unwrap_or(false) }));
     steps.push(Step::Cwd(Cwd { path: process.cwd().clone() }));
     if read_only {
         steps.push(Step::ReadOnly(ReadOnly {}));
+    }
+    if let Some(limits) = process.rlimits().as_ref().filter(|limits| !limits.is_empty()) {
+        steps.push(Step::Rlimits(Rlimits::from_oci(limits)));
     }
     let no_new_privs = process.no_new_privileges().unwrap_or(false);
     if no_new_privs {
@@ -108,6 +114,8 @@ pub(super) fn settle(process: &Process, read_only: bool, steps: &mut Vec<Step>) 
     }
     let user = process.user();
     steps.push(Step::User(User { uid: user.uid(), gid: user.gid(), groups: user.additional_gids().clone().unwrap_or_default() }));
+    // Before the capabilities go: without no_new_privs a filter needs CAP_SYS_ADMIN.
+    steps.extend(filter.map(|filter| Step::Seccomp(Seccomp { filter })));
     steps.extend(process.capabilities().as_ref().map(|c| Step::Caps(Caps::from_oci(c))));
     steps.push(Step::Exec(Exec {
         argv: process.args().clone().unwrap_or_default(),

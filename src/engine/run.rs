@@ -14,6 +14,7 @@ use super::names;
 use super::plan::{Place, Plan};
 use super::relay::{self, Signals, Stream};
 use super::request::Request;
+use super::seccomp::Filter;
 use super::step::Step;
 use super::steps::rootfs::Source;
 use crate::image::Image;
@@ -40,12 +41,12 @@ pub fn plan(store: &Path, request: &Request, image: &Image, host: &Host) -> Resu
     let id = "0".repeat(64);
     let folder = store.join("containers").join(&id);
     let spec = config::config(request, image, &Names { id: &id, folder: &folder }, host.rootless)?;
-    Ok(Plan::from_config(&spec, &place(store, &id, image)?, host))
+    Ok(Plan::from_config(&spec, &place(store, &id, image, super::seccomp::of(&spec, None)?)?, host))
 }
 
-fn place(store: &Path, id: &str, image: &Image) -> Result<Place, Error> {
+fn place(store: &Path, id: &str, image: &Image, filter: Option<Filter>) -> Result<Place, Error> {
     let below = |layer: &PathBuf| layer.strip_prefix(store).map_or_else(|_| layer.clone(), Path::to_path_buf);
-    Ok(Place { id: id.to_owned(), root: Source::Layers(image.layer_dirs()?.iter().map(below).collect()) })
+    Ok(Place { id: id.to_owned(), root: Source::Layers(image.layer_dirs()?.iter().map(below).collect()), filter })
 }
 
 /// Makes the container's folder and plan. Nothing runs yet; dropping it without
@@ -61,7 +62,7 @@ pub fn prepare(store: &Path, request: &Request, image: &Image, host: &Host) -> R
     };
     let folder = store.join("containers").join(&id);
     let spec = config::config(request, image, &Names { id: &id, folder: &folder }, host.rootless)?;
-    let plan = Plan::from_config(&spec, &place(store, &id, image)?, host);
+    let plan = Plan::from_config(&spec, &place(store, &id, image, super::seccomp::of(&spec, Some(store))?)?, host);
     let command = spec.process().as_ref().and_then(|p| p.args().clone()).unwrap_or_default();
     let record = Record::creating(id, name, request, image, command);
     let container = create(store, record, request.name.is_some())?;

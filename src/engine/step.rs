@@ -74,6 +74,10 @@ pub enum Step {
     Cwd(steps::cwd::Cwd),
     /// The user and groups.
     User(steps::user::User),
+    /// Resource limits.
+    Rlimits(steps::rlimits::Rlimits),
+    /// The system call filter.
+    Seccomp(steps::seccomp::Seccomp),
     /// The capability sets.
     Caps(steps::caps::Caps),
     /// No privilege by exec any more.
@@ -105,6 +109,8 @@ impl Step {
             Step::ReadOnly(s) => s,
             Step::Cwd(s) => s,
             Step::User(s) => s,
+            Step::Rlimits(s) => s,
+            Step::Seccomp(s) => s,
             Step::Caps(s) => s,
             Step::NoNewPrivs(s) => s,
             Step::Exec(s) => s,

@@ -22,8 +22,9 @@ pub use syscalls::Abi;
 
 use crate::kernel::Explain;
 use crate::kernel::seccomp::Insn;
-use oci_spec::runtime::LinuxSeccomp;
+use oci_spec::runtime::{LinuxSeccomp, Spec};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use thiserror::Error;
 
 /// A compiled profile.
@@ -62,6 +63,16 @@ impl Explain for Error {
     fn exit_code(&self) -> u8 {
         125
     }
+}
+
+/// The filter of a container's config: compiled, or taken from below `store` where that is given.
+pub fn of(spec: &Spec, store: Option<&Path>) -> Result<Option<Filter>, Error> {
+    let profile = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
+    let filter = |profile| match store {
+        Some(store) => cached(&store.join("filters"), profile),
+        None => compile(profile),
+    };
+    profile.map(filter).transpose()
 }
 
 /// The default profile, decided for a container with these capabilities on this kernel.

@@ -28,7 +28,7 @@ impl Rlimits {
 }
 
 fn shown(limit: &Rlimit) -> String {
-    let number = |value| if value == UNLIMITED { "unlimited".to_string() } else { value.to_string() };
+    let number = |value: u64| if value == UNLIMITED { "unlimited".to_string() } else { value.to_string() };
     format!("{}={}:{}", limit.name, number(limit.soft), number(limit.hard))
 }
 
