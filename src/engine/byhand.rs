@@ -32,7 +32,7 @@ pub fn start(store: &Path, name: &str, image: &Image) -> Result<i32, Error> {
     let id = fresh_id()?;
     let asked = request::Request { image: image.digest.to_string(), name: Some(name.to_owned()), ..request::Request::default() };
     let folder = store.join("containers").join(&id);
-    let spec = config::config(&asked, image, &Names { id: &id, folder: &folder }, !nix::unistd::geteuid().is_root())?;
+    let spec = config::config(&asked, image, &Names { id: &id, folder: &folder }, !crate::kernel::userns::is_host_root())?;
     let mut container = Container::create(store, Record::creating(id, name.to_owned(), &asked, image, Vec::new()))?;
     let listener = write_files(&container, &spec, &asked).and_then(|()| keeper::listen(&container)).inspect_err(|_| container.remove_all())?;
     let (told, tell) = relay::pipe()?;

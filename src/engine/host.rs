@@ -28,7 +28,7 @@ impl Host {
     /// Reads this machine.
     pub fn read() -> Result<Self, SysError> {
         let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
-        let rootless = uid != 0;
+        let rootless = !crate::kernel::userns::is_host_root();
         Ok(Self { rootless, uid, gid, granted: if rootless { granted(uid) } else { None }, cgroups: Layout::read().ok() })
     }
 

@@ -53,7 +53,7 @@ impl Inside {
             pivoted: false,
             forked: false,
             no_new_privs: false,
-            rootless: !nix::unistd::geteuid().is_root(),
+            rootless: !crate::kernel::userns::is_host_root(),
             notes: Vec::new(),
             stdio: Vec::new(),
             upstream,

@@ -244,7 +244,7 @@ fn entry_type(kind: FileType) -> Option<tar::EntryType> {
 fn header(metadata: &Metadata, kind: tar::EntryType) -> tar::Header {
     let own = Uid::effective();
     // An ordinary user is root in their containers.
-    let inside = |id: u32, mine: u32| if !own.is_root() && id == mine { 0 } else { id };
+    let inside = |id: u32, mine: u32| if id == mine && !own.is_root() { 0 } else { id };
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(metadata.mode() & 0o7777);

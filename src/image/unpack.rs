@@ -18,7 +18,7 @@ use super::error::at;
 use super::layer::{Hashing, tar_of};
 use super::store::check_digest;
 use super::Error;
-use crate::kernel::{OrSys, SysError};
+use crate::kernel::{OrSys, SysError, userns};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{self, FchmodatFlags, Mode, SFlag, UtimensatFlags};
@@ -114,7 +114,7 @@ pub(super) fn remove_tree(dir: &Path) -> Result<(), Error> {
 pub fn tree(dir: &Path, from: impl Read) -> Result<(), Error> {
     let root = nix::fcntl::open(dir, OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
         .or_sys_with(|| at("open", dir))?;
-    let mut unpacking = Unpacking { root, parent: None, directories: Vec::new(), as_root: Uid::effective().is_root() };
+    let mut unpacking = Unpacking { root, parent: None, directories: Vec::new(), as_root: userns::is_host_root() };
     let mut archive = tar::Archive::new(from);
     let broken = |e: io::Error| Error::malformed("the layer's tar", e);
     for entry in archive.entries().map_err(broken)? {

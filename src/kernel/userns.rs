@@ -30,6 +30,13 @@ fn text(map: &[IdRange]) -> String {
     map.iter().map(|line| format!("{line}\n")).collect()
 }
 
+/// True for root of the host. Root of a user namespace is no more than the user who made it:
+/// its uid_map(5) is not the whole range onto itself (user_namespaces(7)).
+pub fn is_host_root() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map");
+    nix::unistd::geteuid().is_root() && map.is_ok_and(|m| m.split_whitespace().eq(["0", "0", "4294967295"]))
+}
+
 /// Writes both maps of process `pid` from a process that may (CAP_SETUID and CAP_SETGID in the
 /// parent namespace). A map is written by one write(2), or the kernel refuses the second.
 pub fn write_maps(pid: i32, uids: &[IdRange], gids: &[IdRange]) -> Result<(), SysError> {

@@ -135,7 +135,7 @@ pub fn command() -> clap::Command {
 
 /// Docker's convention for the folder, moved under a name of our own.
 fn default_root() -> PathBuf {
-    if nix::unistd::geteuid().is_root() {
+    if crate::kernel::userns::is_host_root() {
         return "/var/lib/skiff".into();
     }
     let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".local/share"));
