@@ -86,7 +86,8 @@ pub fn skip(why: &str) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("a test");
     assert!(std::env::var_os("DRYDOCK_MUST_RUN").is_none_or(|v| v != "1"), "{name} must run here, but {why}");
-    let _ = writeln!(std::io::stderr(), "skipped {name}: {why}");
+    // In one write, and on a line of its own among the dots.
+    let _ = std::io::stderr().write_all(format!("\nskipped {name}: {why}\n").as_bytes());
 }
 
 fn user_namespaces() -> Result<(), String> {

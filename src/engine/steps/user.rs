@@ -38,7 +38,8 @@ impl Carry for User {
         match nix::unistd::setgroups(&groups) {
             // With a map of one id setgroups was denied for good, and there is nothing to drop
             // that the process could not reach anyway (user_namespaces(7)).
-            Err(Errno::EPERM) if inside.rootless => {}
+            // The same where skiff itself was started as root of such a namespace.
+            Err(Errno::EPERM) if inside.rootless || denied() => {}
             other => other.or_sys("set the groups")?,
         }
         let gid = Gid::from_raw(self.gid);
@@ -47,6 +48,11 @@ impl Carry for User {
         let uid = Uid::from_raw(self.uid);
         nix::unistd::setresuid(uid, uid, uid).or_sys_with(|| format!("become user {}", self.uid)).map_err(explain)
     }
+}
+
+/// True where the user namespace may never change groups.
+fn denied() -> bool {
+    std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny")
 }
 
 fn explain(error: SysError) -> StepError {
