@@ -6,12 +6,11 @@
 use super::defaults;
 use super::error::Error;
 use super::passwd;
-use super::request::{Network, Request, Seccomp};
-use super::seccomp::{self, Abi, For, Profile};
+use super::request::{Network, Request};
+use super::seccomp;
 use crate::image::Image;
 use crate::kernel::cgroup::device::{Kind, MKNOD, READ, Rule, WRITE};
 use crate::kernel::cgroup::{Amount, Quota};
-use crate::kernel::OrSys;
 use crate::kernel::rlimit::{BadLimit, Rlimit};
 use oci_spec::runtime::{
     LinuxBuilder, LinuxCpuBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxMemoryBuilder, LinuxPidsBuilder, LinuxResources, LinuxSeccomp, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, LinuxResourcesBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, MountBuilder, Process, ProcessBuilder,
@@ -92,21 +91,10 @@ fn rlimit(text: &str) -> Result<PosixRlimit, Error> {
     PosixRlimitBuilder::default().typ(kind).soft(limit.soft).hard(limit.hard).build().map_err(invalid)
 }
 
-/// The system call filter, decided for this container's capabilities and this kernel.
+/// The system call filter: none for `--privileged`, as Docker does.
 fn seccomp(request: &Request) -> Result<Option<LinuxSeccomp>, Error> {
-    let base = defaults::capability_mask();
-    let capabilities = defaults::capabilities(base, &request.cap_add, &request.cap_drop)?;
-    let release = nix::sys::utsname::uname().or_sys("read the kernel's version")?;
-    let kernel = release.release().to_string_lossy();
-    match &request.seccomp {
-        _ if request.privileged => Ok(None),
-        Seccomp::Unconfined => Ok(None),
-        Seccomp::Default => Ok(Some(seccomp::default_for(capabilities, &kernel)?)),
-        Seccomp::Profile(path) => {
-            let text = std::fs::read_to_string(path).or_sys_with(|| format!("read the seccomp profile {}", path.display()))?;
-            Ok(Some(Profile::parse(&text)?.decide(For { capabilities, kernel: &kernel, abi: Abi::NATIVE })?))
-        }
-    }
+    let capabilities = defaults::capabilities(defaults::capability_mask(), &request.cap_add, &request.cap_drop)?;
+    if request.privileged { Ok(None) } else { seccomp::asked(&request.seccomp, capabilities) }
 }
 
 fn user(who: &passwd::Who) -> Result<User, Error> {

@@ -121,3 +121,77 @@ pub fn memory_swap(memory: Option<Amount>, counts_swap: bool) -> Option<Amount> 
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn list(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| name.to_string()).collect()
+    }
+
+    fn of(add: &[&str], drop: &[&str]) -> u64 {
+        capabilities(capability_mask(), &list(add), &list(drop)).expect("known names")
+    }
+
+    fn bit(name: &str) -> u64 {
+        caps::mask(name).expect("known")
+    }
+
+    /// The mask that Docker's documentation and every default container show.
+    #[test]
+    fn the_default_mask_is_dockers() {
+        assert_eq!(capability_mask(), 0xa804_25fb);
+    }
+
+    #[test]
+    fn all_is_taken_first_and_single_names_after() {
+        assert_eq!(of(&["ALL"], &["net_raw"]), caps::ALL & !bit("NET_RAW"));
+        assert_eq!(of(&["cap_kill"], &["ALL"]), bit("KILL"));
+        assert_eq!(of(&["ALL"], &["ALL"]), caps::ALL);
+        assert_eq!(of(&[], &["all"]), 0);
+        assert_eq!(of(&["SYS_TIME"], &["CHOWN"]), capability_mask() & !bit("CHOWN") | bit("SYS_TIME"));
+        assert_eq!(of(&["CHOWN"], &["CHOWN"]) & bit("CHOWN"), bit("CHOWN"));
+    }
+
+    #[test]
+    fn a_mistyped_name_is_refused_with_the_nearest_one() {
+        let error = capabilities(0, &list(&["ALL", "NET_ADMIM"]), &[]).expect_err("no such capability");
+        assert_eq!(error, UnknownCapability("NET_ADMIM".into()));
+        assert_eq!(error.hint().as_deref(), Some("did you mean NET_ADMIN?"));
+    }
+
+    #[test]
+    fn inheritable_and_ambient_stay_empty() {
+        let sets = capability_sets(capability_mask());
+        assert_eq!(sets.bounding().as_ref().map(|set| set.len()), Some(14));
+        assert_eq!(sets.bounding(), sets.effective());
+        assert_eq!(sets.bounding(), sets.permitted());
+        assert_eq!((sets.inheritable(), sets.ambient()), (&None, &None));
+    }
+
+    #[test]
+    fn swap_is_as_much_again_as_memory_where_it_is_counted() {
+        let memory = Some(Amount::Of(64 << 20));
+        assert_eq!(memory_swap(memory, true), Some(Amount::Of(128 << 20)));
+        assert_eq!(memory_swap(memory, false), None);
+        assert_eq!(memory_swap(None, true), None);
+    }
+
+    fn some_names() -> impl Strategy<Value = Vec<String>> {
+        prop::collection::vec(prop::sample::select(caps::NAMES.to_vec()).prop_map(String::from), 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_added_is_there_and_what_is_only_dropped_is_not(add in some_names(), drop in some_names(), base in 0u64..=caps::ALL) {
+            let mask = capabilities(base, &add, &drop).expect("known names");
+            let sum = |names: &[String]| names.iter().map(|n| bit(n)).fold(0, |a, b| a | b);
+            let (added, dropped) = (sum(&add), sum(&drop));
+            prop_assert_eq!(mask & added, added);
+            prop_assert_eq!(mask & dropped & !added, 0);
+            prop_assert_eq!(mask & !added & !dropped, base & !added & !dropped);
+        }
+    }
+}

@@ -11,9 +11,9 @@
 //! (socketcall(2) is decided as itself).
 
 use super::syscalls::{Abi, Numbers};
-use super::{Error, Filter};
+use super::{Error, Filter, compare};
 use crate::kernel::seccomp::{self as bpf, Insn};
-use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompFilterFlag, LinuxSeccompOperator, LinuxSyscall};
+use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompFilterFlag, LinuxSyscall};
 use std::collections::BTreeMap;
 
 /// A call's rules in order: conditions that must all hold, and the verdict then.
@@ -64,13 +64,12 @@ const LONGEST: usize = 4096;
 /// Offsets into `struct seccomp_data`.
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
-const ARGS: u32 = 16;
 
-fn insn(code: u16, value: u32) -> Insn {
+pub(super) fn insn(code: u16, value: u32) -> Insn {
     Insn { code, jump_true: 0, jump_false: 0, value }
 }
 
-fn jump(code: u16, value: u32, jump_true: u8, jump_false: u8) -> Insn {
+pub(super) fn jump(code: u16, value: u32, jump_true: u8, jump_false: u8) -> Insn {
     Insn { code, jump_true, jump_false, value }
 }
 
@@ -175,94 +174,11 @@ fn search(ranges: &[(u32, Decision)], default: u32) -> Result<Vec<Insn>, Error> 
 fn rule_chain(rules: &Rules, default: u32) -> Result<Vec<Insn>, Error> {
     let mut code = Vec::new();
     for (args, verdict) in rules {
-        let mut tests: Vec<Test> = args.iter().flat_map(tests).collect();
-        let length = tests.len();
-        for (at, test) in tests.iter_mut().enumerate() {
-            // A failed condition leaves for the instruction after this rule's RETURN.
-            test.resolve((length - at) as u8);
-        }
-        code.extend(tests.into_iter().map(|test| test.insn));
+        code.extend(compare::all_hold(args));
         code.push(insn(bpf::RETURN, *verdict));
     }
     code.push(insn(bpf::RETURN, default));
     Ok(code)
-}
-
-/// An instruction of a condition whose jumps may lead out of the rule.
-struct Test {
-    insn: Insn,
-    fail_if_true: bool,
-    fail_if_false: bool,
-}
-
-impl Test {
-    fn plain(insn: Insn) -> Self {
-        Self { insn, fail_if_true: false, fail_if_false: false }
-    }
-
-    /// Holds when the comparison does.
-    fn want(code: u16, value: u32) -> Self {
-        Self { insn: jump(code, value, 0, 0), fail_if_true: false, fail_if_false: true }
-    }
-
-    /// Holds when the comparison does not.
-    fn refuse(code: u16, value: u32) -> Self {
-        Self { insn: jump(code, value, 0, 0), fail_if_true: true, fail_if_false: false }
-    }
-
-    fn resolve(&mut self, out: u8) {
-        if self.fail_if_true {
-            self.insn.jump_true = out;
-        }
-        if self.fail_if_false {
-            self.insn.jump_false = out;
-        }
-    }
-}
-
-/// One condition on a 64-bit argument, by a machine of 32 bits: the high word first.
-fn tests(arg: &LinuxSeccompArg) -> Vec<Test> {
-    use LinuxSeccompOperator as Op;
-    let at = ARGS + 8 * arg.index() as u32;
-    let (low_at, high_at) = if cfg!(target_endian = "little") { (at, at + 4) } else { (at + 4, at) };
-    let (low, high) = (arg.value() as u32, (arg.value() >> 32) as u32);
-    let load = |at| Test::plain(insn(bpf::LOAD, at));
-    match arg.op() {
-        Op::ScmpCmpEq => {
-            vec![load(high_at), Test::want(bpf::JUMP_EQUAL, high), load(low_at), Test::want(bpf::JUMP_EQUAL, low)]
-        }
-        Op::ScmpCmpNe => vec![
-            load(high_at),
-            Test::plain(jump(bpf::JUMP_EQUAL, high, 0, 2)), // other high words: it holds already
-            load(low_at),
-            Test::refuse(bpf::JUMP_EQUAL, low),
-        ],
-        Op::ScmpCmpGe | Op::ScmpCmpGt => vec![
-            load(high_at),
-            Test::plain(jump(bpf::JUMP_GREATER, high, 3, 0)), // a greater high word: it holds already
-            Test::want(bpf::JUMP_EQUAL, high),
-            load(low_at),
-            Test::want(if arg.op() == Op::ScmpCmpGe { bpf::JUMP_GREATER_EQUAL } else { bpf::JUMP_GREATER }, low),
-        ],
-        Op::ScmpCmpLt | Op::ScmpCmpLe => vec![
-            load(high_at),
-            Test::refuse(bpf::JUMP_GREATER, high),
-            Test::plain(jump(bpf::JUMP_EQUAL, high, 0, 2)), // a lesser high word: it holds already
-            load(low_at),
-            Test::refuse(if arg.op() == Op::ScmpCmpLt { bpf::JUMP_GREATER_EQUAL } else { bpf::JUMP_GREATER }, low),
-        ],
-        Op::ScmpCmpMaskedEq => {
-            let wanted = arg.value_two().unwrap_or(0);
-            vec![
-                load(high_at),
-                Test::plain(insn(bpf::AND, high)),
-                Test::want(bpf::JUMP_EQUAL, (wanted >> 32) as u32),
-                load(low_at),
-                Test::plain(insn(bpf::AND, low)),
-                Test::want(bpf::JUMP_EQUAL, wanted as u32),
-            ]
-        }
-    }
 }
 
 fn flags(profile: &LinuxSeccomp, notifies: bool) -> u32 {

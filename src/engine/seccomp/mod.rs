@@ -9,6 +9,7 @@
 //! Left out: user notification's other end (the agent that answers), and ABIs without a table.
 
 pub mod cache;
+mod compare;
 pub mod compile;
 #[cfg(test)]
 mod machine;
@@ -20,7 +21,8 @@ pub use compile::compile;
 pub use profile::{For, Profile};
 pub use syscalls::Abi;
 
-use crate::kernel::Explain;
+use super::request;
+use crate::kernel::{Explain, OrSys};
 use crate::kernel::seccomp::Insn;
 use oci_spec::runtime::{LinuxSeccomp, Spec};
 use serde::{Deserialize, Serialize};
@@ -73,6 +75,20 @@ pub fn of(spec: &Spec, store: Option<&Path>) -> Result<Option<Filter>, Error> {
         None => compile(profile),
     };
     profile.map(filter).transpose()
+}
+
+/// The profile that a container was asked to have, decided for its capabilities and this kernel.
+pub fn asked(which: &request::Seccomp, capabilities: u64) -> Result<Option<LinuxSeccomp>, super::error::Error> {
+    let release = nix::sys::utsname::uname().or_sys("read the kernel's version")?;
+    let kernel = release.release().to_string_lossy();
+    Ok(match which {
+        request::Seccomp::Unconfined => None,
+        request::Seccomp::Default => Some(default_for(capabilities, &kernel)?),
+        request::Seccomp::Profile(path) => {
+            let text = std::fs::read_to_string(path).or_sys_with(|| format!("read the seccomp profile {}", path.display()))?;
+            Some(Profile::parse(&text)?.decide(For { capabilities, kernel: &kernel, abi: Abi::NATIVE })?)
+        }
+    })
 }
 
 /// The default profile, decided for a container with these capabilities on this kernel.

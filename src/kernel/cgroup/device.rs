@@ -14,7 +14,6 @@ use super::group::{Cgroup, write_file};
 use super::{Controller, Error};
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
-use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -263,11 +262,69 @@ fn attach(program: &OwnedFd, directory: &File) -> Result<(), SysError> {
     Errno::result(done).or_sys("attach the device rules to the cgroup").map(drop)
 }
 
-/// A descriptor that becomes readable when the process ends (pidfd_open(2)).
-pub(super) fn pidfd(pid: Pid) -> Result<OwnedFd, SysError> {
-    // SAFETY: takes two integers and makes a descriptor.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    let fd = Errno::result(fd).or_sys_with(|| format!("open process {pid}"))?;
-    // SAFETY: the kernel has just made this descriptor for us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Runs the program as the kernel's machine does; 64-bit registers, of which these rules use the low half.
+    fn run(code: &[Insn], kind: u32, access: u32, major: u32, minor: u32) -> bool {
+        let (mut registers, mut at) = ([0u32; 6], 0usize);
+        loop {
+            let insn = code[at];
+            at += 1;
+            let to = (insn.registers & 15) as usize;
+            let value = insn.value as u32;
+            let mut jump_if = |holds: bool| at += if holds { insn.offset as usize } else { 0 };
+            match insn.code {
+                LOAD_WORD => registers[to] = [access << 16 | kind, major, minor][insn.offset as usize / 4],
+                MOVE => registers[to] = value,
+                AND => registers[to] &= value,
+                SHIFT_RIGHT => registers[to] >>= value,
+                JUMP => jump_if(true),
+                JUMP_IF_NOT_EQUAL => jump_if(registers[to] != value),
+                JUMP_IF_SET => jump_if(registers[to] & value != 0),
+                EXIT => return registers[0] == 1,
+                other => panic!("not an instruction: {other:#x}"),
+            }
+        }
+    }
+
+    fn by_hand(rules: &[Rule], kind: u32, access: u32, major: u32, minor: u32) -> bool {
+        let fits = |rule: &&Rule| {
+            let kind_fits = match rule.kind {
+                Kind::All => true,
+                Kind::Block => kind == 1,
+                Kind::Char => kind == 2,
+            };
+            let number_fits = rule.major.is_none_or(|n| n == major) && rule.minor.is_none_or(|n| n == minor);
+            let access_fits = if rule.allow { access & !rule.access == 0 } else { access & rule.access != 0 };
+            kind_fits && number_fits && access_fits
+        };
+        rules.iter().rev().find(fits).is_none_or(|rule| rule.allow)
+    }
+
+    fn rule() -> impl Strategy<Value = Rule> {
+        let kind = prop::sample::select(vec![Kind::All, Kind::Char, Kind::Block]);
+        (any::<bool>(), kind, prop::option::of(0u32..4), prop::option::of(0u32..4), 1u32..8)
+            .prop_map(|(allow, kind, major, minor, access)| Rule { allow, kind, major, minor, access })
+    }
+
+    proptest! {
+        #[test]
+        fn the_program_decides_as_the_rules_say(rules in prop::collection::vec(rule(), 0..6)) {
+            let code = program(&rules);
+            for (kind, access, major, minor) in (1..3).flat_map(|k| (1..8).flat_map(move |a| (0..4).flat_map(move |x| (0..4).map(move |y| (k, a, x, y))))) {
+                prop_assert_eq!(run(&code, kind, access, major, minor), by_hand(&rules, kind, access, major, minor));
+            }
+        }
+    }
+
+    #[test]
+    fn rules_are_spelled_as_v1_reads_them() {
+        let rule = Rule { allow: true, kind: Kind::Char, major: Some(136), minor: None, access: READ | WRITE | MKNOD };
+        assert_eq!(rule.v1_text(), "c 136:* rwm");
+        assert_eq!(Rule::access("mr"), Some(MKNOD | READ));
+        assert_eq!(Rule::access("rx"), None);
+    }
 }

@@ -11,6 +11,7 @@ use super::layout::{Controller, Hierarchy, Layout};
 use super::limit::{self, Event, Limit, Limits, Value, Write};
 use super::Error;
 use crate::kernel::error::errno_of;
+use crate::kernel::pidfd::Pidfd;
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -465,7 +466,7 @@ fn read_again(file: &File) -> std::io::Result<String> {
 
 /// Waits for a process that need not be a child; true once it is gone.
 fn exited_within(pid: Pid, limit: Duration) -> bool {
-    let Ok(pidfd) = super::device::pidfd(pid) else { return true };
+    let Ok(process) = Pidfd::open(pid.as_raw()) else { return true };
     let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
-    poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], timeout).is_ok_and(|ready| ready > 0)
+    poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], timeout).is_ok_and(|ready| ready > 0)
 }

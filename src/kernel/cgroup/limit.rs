@@ -389,3 +389,98 @@ impl Event {
 pub fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    fn some_limits() -> Limits {
+        Limits {
+            memory: Some(Amount::Of(64 << 20)),
+            memory_swap: Some(Amount::Of(96 << 20)),
+            cpus: Some(Quota::of_cpus(1.5)),
+            cpu_shares: Some(512),
+            pids: Some(Amount::Unlimited),
+            io: vec![Throttle { limit: Limit::IoReadBytes, major: 8, minor: 0, rate: 1 << 20 }],
+            ..Limits::default()
+        }
+    }
+
+    fn lines(v1: bool) -> Vec<String> {
+        writes(&some_limits(), |_| v1).iter().map(|w| format!("{} {}", w.file, w.text)).collect()
+    }
+
+    #[test]
+    fn v2_has_its_names_and_units() {
+        let expected = [
+            "memory.max 67108864",
+            "memory.swap.max 33554432",
+            "cpu.weight 59",
+            "pids.max max",
+            "io.max 8:0 rbps=1048576",
+            "cpu.max 150000 100000",
+        ];
+        assert_eq!(lines(false), expected);
+    }
+
+    #[test]
+    fn v1_has_its_own() {
+        let expected = [
+            "memory.limit_in_bytes 67108864",
+            "memory.memsw.limit_in_bytes 100663296",
+            "cpu.shares 512",
+            "pids.max max",
+            "blkio.throttle.read_bps_device 8:0 1048576",
+            "cpu.cfs_period_us 100000",
+            "cpu.cfs_quota_us 150000",
+        ];
+        assert_eq!(lines(true), expected);
+    }
+
+    #[test]
+    fn shares_and_weights_meet_at_both_ends_and_the_default() {
+        for (shares, weight) in [(2, 1), (1024, 100), (262_144, 10_000)] {
+            assert_eq!(weight_of_shares(shares), weight);
+            assert_eq!(shares_of_weight(weight), shares);
+        }
+    }
+
+    #[test]
+    fn no_limit_has_three_spellings() {
+        for text in ["max", "-1", "9223372036854771712"] {
+            let read = read_back(Limit::Memory, true, text, |_| None);
+            assert_eq!(read, Some(Value::Amount(Amount::Unlimited)), "{text}");
+        }
+    }
+
+    fn amount() -> impl Strategy<Value = Amount> {
+        prop_oneof![Just(Amount::Unlimited), (1u64..1 << 60).prop_map(Amount::Of)]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(memory in amount(), more in 0u64..1 << 60, pids in amount(), micros in amount(), v1: bool) {
+            let memory_swap = match memory {
+                Amount::Of(bytes) => Amount::Of(bytes + more),
+                unlimited => unlimited,
+            };
+            let cpus = Quota { micros, period: 50_000 };
+            let limits = Limits { memory: Some(memory), memory_swap: Some(memory_swap), pids: Some(pids), cpus: Some(cpus), ..Limits::default() };
+            let files: HashMap<_, _> = writes(&limits, |_| v1).into_iter().map(|w| (w.file, w.text)).collect();
+            let read = |limit: Limit| read_back(limit, v1, &files[limit.file_name(v1)], |file| files.get(file).cloned());
+            prop_assert_eq!(read(Limit::Memory), Some(Value::Amount(memory)));
+            prop_assert_eq!(read(Limit::MemorySwap), Some(Value::Amount(memory_swap)));
+            prop_assert_eq!(read(Limit::Pids), Some(Value::Amount(pids)));
+            prop_assert_eq!(read(Limit::Cpus), Some(Value::Quota(cpus)));
+        }
+
+        #[test]
+        fn a_greater_share_is_never_a_lesser_weight(one in 2u64..=262_144, other in 2u64..=262_144) {
+            let (low, high) = (one.min(other), one.max(other));
+            prop_assert!(weight_of_shares(low) <= weight_of_shares(high));
+            prop_assert!((1..=10_000).contains(&weight_of_shares(one)));
+        }
+    }
+}
