@@ -4,8 +4,9 @@
 mod support;
 
 use drydock::check::{Check, Outcome, Scene, examine};
-use std::io::Read;
+use drydock::kernel::proc::pids;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Parses checks as an exercise's YAML holds them.
 fn checks(yaml: &str) -> Vec<Check> {
@@ -16,10 +17,17 @@ fn checks(yaml: &str) -> Vec<Check> {
 struct Running(Child);
 
 impl Running {
-    /// Starts it and waits until it has printed something.
+    /// Starts it and waits until some process runs `sleep N`, with the N that the arguments end in.
     fn start(program: &str, args: &[&str]) -> Self {
-        let mut child = Command::new(program).args(args).stdout(Stdio::piped()).spawn().expect("spawn");
-        child.stdout.as_mut().unwrap().read_exact(&mut [0u8; 1]).expect("the process never said that it is ready");
+        let child = Command::new(program).args(args).stdout(Stdio::null()).spawn().expect("spawn");
+        let last = args.last().and_then(|a| a.rsplit(' ').next()).expect("arguments end in `sleep N`");
+        let wanted = format!("sleep\0{last}\0");
+        let give_up = Instant::now() + Duration::from_secs(10);
+        let running = || pids().iter().any(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|c| c == wanted));
+        while !running() {
+            assert!(Instant::now() < give_up, "sleep {last} never ran");
+            std::thread::yield_now();
+        }
         Self(child)
     }
 }
@@ -41,13 +49,13 @@ fn a_process_in_a_uts_namespace_of_its_own_passes_and_one_in_the_hosts_does_not(
     assert_eq!(verdict.outcome, Outcome::NotYet);
     assert_eq!(verdict.evidence[0].meaning, "nobody sleeps");
 
-    let shared = Running::start("sh", &["-c", "echo; exec sleep 86111"]);
+    let shared = Running::start("sh", &["-c", "exec sleep 86111"]);
     let verdict = examine(&check, &Scene::default());
     assert_eq!(verdict.outcome, Outcome::NotYet);
     assert_eq!(verdict.evidence[1].meaning, "it shares the name");
     drop(shared);
 
-    let _own = Running::start("unshare", &["--uts", "sh", "-c", "hostname amber-otter; echo; exec sleep 86111"]);
+    let _own = Running::start("unshare", &["--uts", "sh", "-c", "hostname amber-otter; exec sleep 86111"]);
     let verdict = examine(&check, &Scene::default());
     assert_eq!(verdict.outcome, Outcome::Passed, "{:#?}", verdict.evidence);
 }
@@ -56,7 +64,7 @@ fn a_process_in_a_uts_namespace_of_its_own_passes_and_one_in_the_hosts_does_not(
 fn what_started_before_the_exercise_does_not_count() {
     require!(Root);
     let check = checks("- id: s\n  find: process\n  where: { command: 'sleep 86112' }\n");
-    let _early = Running::start("sh", &["-c", "echo; exec sleep 86112"]);
+    let _early = Running::start("sh", &["-c", "exec sleep 86112"]);
     assert_eq!(examine(&check, &Scene::default()).outcome, Outcome::Passed);
     let later = Scene { since_ticks: u64::MAX, ..Scene::default() };
     assert_eq!(examine(&check, &later).outcome, Outcome::NotYet);
@@ -66,12 +74,12 @@ fn what_started_before_the_exercise_does_not_count() {
 fn a_proc_of_the_wrong_pid_namespace_is_told_from_the_right_one() {
     require!(Root);
     let check = checks("- id: s\n  find: process\n  where: { command: 'sleep 86113' }\n  expect:\n    - namespace: { pid: own }\n    - proc: own\n");
-    let wrong = Running::start("unshare", &["--pid", "--fork", "--kill-child", "sh", "-c", "echo; exec sleep 86113"]);
+    let wrong = Running::start("unshare", &["--pid", "--fork", "--kill-child", "sh", "-c", "exec sleep 86113"]);
     let verdict = examine(&check, &Scene::default());
     assert_eq!(verdict.outcome, Outcome::NotYet);
-    assert_eq!(verdict.evidence[1].outcome, Outcome::Passed, "the pid namespace itself is right");
+    assert_eq!(verdict.evidence[1].outcome, Outcome::Passed, "the pid namespace itself is right: {:#?}", verdict.evidence);
     drop(wrong);
-    let _right = Running::start("unshare", &["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", "echo; exec sleep 86113"]);
+    let _right = Running::start("unshare", &["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", "exec sleep 86113"]);
     let verdict = examine(&check, &Scene::default());
     assert_eq!(verdict.outcome, Outcome::Passed, "{:#?}", verdict.evidence);
 }
@@ -87,10 +95,10 @@ fn a_printed_name_is_no_proof() {
 fn a_link_that_is_down_is_told_from_one_that_is_up() {
     require!(Root);
     let check = checks("- id: s\n  find: process\n  where: { command: 'sleep 86115' }\n  expect:\n    - links: { only: [lo], up: [lo] }\n");
-    let down = Running::start("unshare", &["--net", "sh", "-c", "echo; exec sleep 86115"]);
+    let down = Running::start("unshare", &["--net", "sh", "-c", "exec sleep 86115"]);
     assert_eq!(examine(&check, &Scene::default()).outcome, Outcome::NotYet);
     drop(down);
-    let _up = Running::start("unshare", &["--net", "sh", "-c", "ip link set lo up; echo; exec sleep 86115"]);
+    let _up = Running::start("unshare", &["--net", "sh", "-c", "ip link set lo up; exec sleep 86115"]);
     let verdict = examine(&check, &Scene::default());
     assert_eq!(verdict.outcome, Outcome::Passed, "{:#?}", verdict.evidence);
 }
