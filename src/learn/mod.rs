@@ -1,1 +1,17 @@
-//! The learner's side: progress, session, watch, doctor, rendering for a terminal.
+//! The learner's side: progress, the exercise in hand, reset, quiz, doctor, rendering for a terminal.
+//!
+//! Nothing here prints; `cli` does. State is one file in the learner's own home, also under sudo.
+
+pub mod answer;
+pub mod doctor;
+pub mod error;
+pub mod home;
+pub mod progress;
+pub mod render;
+pub mod reset;
+pub mod shell;
+pub mod watch;
+
+pub use error::Error;
+pub use home::Home;
+pub use progress::Progress;

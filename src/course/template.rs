@@ -1,0 +1,126 @@
+//! Texts adapt to the host: tera, with the host's facts and the learner's draws.
+
+use super::Error;
+use crate::kernel::cgroup::limit::Limit;
+use crate::kernel::cgroup::{Controller, Layout};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What texts may depend on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Facts {
+    /// The commands typed are root's.
+    pub root: bool,
+    /// `sudo ` where it is needed, else nothing.
+    pub sudo: String,
+    /// Control groups.
+    pub cgroup: CgroupFacts,
+    /// The machine.
+    pub host: HostFacts,
+}
+
+/// Where control groups are here, and what their files are called.
+#[derive(Debug, Clone, Serialize)]
+pub struct CgroupFacts {
+    /// 1 or 2: which version governs memory.
+    pub version: u8,
+    /// Directory of the memory controller's hierarchy.
+    pub memory: String,
+    /// Directory of the cpu controller's hierarchy.
+    pub cpu: String,
+    /// Directory of the pids controller's hierarchy.
+    pub pids: String,
+    /// `memory.max` or `memory.limit_in_bytes`.
+    pub memory_max: &'static str,
+    /// The file of the processes' limit.
+    pub pids_max: &'static str,
+    /// The file of the CPU quota.
+    pub cpu_max: &'static str,
+}
+
+/// The machine.
+#[derive(Debug, Clone, Serialize)]
+pub struct HostFacts {
+    /// As `uname -r` prints it.
+    pub kernel: String,
+    /// Its name.
+    pub hostname: String,
+}
+
+impl Facts {
+    /// Reads this machine.
+    pub fn read() -> Self {
+        let layout = Layout::read().ok();
+        let uts = nix::sys::utsname::uname().ok();
+        let text = |s: &std::ffi::OsStr| s.to_string_lossy().into_owned();
+        let host = HostFacts {
+            kernel: uts.as_ref().map(|u| text(u.release())).unwrap_or_default(),
+            hostname: uts.as_ref().map(|u| text(u.nodename())).unwrap_or_default(),
+        };
+        let v1 = layout.as_ref().is_some_and(|l| l.is_v1(Controller::Memory));
+        let directory = |c: Controller| layout.as_ref().and_then(|l| l.directory(c)).map_or("/sys/fs/cgroup".into(), |d| d.display().to_string());
+        let directories = (directory(Controller::Memory), directory(Controller::Cpu), directory(Controller::Pids));
+        Self::of(nix::unistd::geteuid().is_root(), v1, directories, host)
+    }
+
+    /// Facts of an imagined machine: for the lint, which tries all four kinds.
+    pub fn imagined(root: bool, v1: bool) -> Self {
+        let below = |name: &str| if v1 { format!("/sys/fs/cgroup/{name}") } else { "/sys/fs/cgroup".to_owned() };
+        let host = HostFacts { kernel: "6.12.0".into(), hostname: "workbench".into() };
+        Self::of(root, v1, (below("memory"), below("cpu"), below("pids")), host)
+    }
+
+    fn of(root: bool, v1: bool, (memory, cpu, pids): (String, String, String), host: HostFacts) -> Self {
+        let cgroup = CgroupFacts {
+            version: if v1 { 1 } else { 2 },
+            memory,
+            cpu,
+            pids,
+            memory_max: Limit::Memory.file_name(v1),
+            pids_max: Limit::Pids.file_name(v1),
+            cpu_max: Limit::Cpus.file_name(v1),
+        };
+        Self { root, sudo: if root { String::new() } else { "sudo ".into() }, cgroup, host }
+    }
+}
+
+/// What is put into texts: facts, draws, the exercise's work folder.
+#[derive(Debug, Clone)]
+pub struct Values(tera::Context);
+
+impl Values {
+    /// Of a text that belongs to no exercise.
+    pub fn of(facts: &Facts) -> Self {
+        let mut context = tera::Context::new();
+        context.insert("root", &facts.root);
+        context.insert("sudo", &facts.sudo);
+        context.insert("cgroup", &facts.cgroup);
+        context.insert("host", &facts.host);
+        Self(context)
+    }
+
+    /// Adds the draws and the work folder of an exercise.
+    pub fn with(mut self, draws: &BTreeMap<String, serde_json::Value>, work: &str) -> Self {
+        for (name, value) in draws {
+            self.0.insert(name.clone(), value);
+        }
+        self.0.insert("work", work);
+        self
+    }
+
+    /// Renders a text; `file` and `line` say where it stands, for the error.
+    pub fn render(&self, text: &str, file: &str, line: usize) -> Result<String, Error> {
+        if !text.contains("{{") && !text.contains("{%") && !text.contains("{#") {
+            return Ok(text.to_owned());
+        }
+        tera::Tera::one_off(text, &self.0, false).map_err(|e| {
+            let mut problem = e.to_string();
+            let mut cause = std::error::Error::source(&e);
+            while let Some(inner) = cause {
+                problem = inner.to_string();
+                cause = inner.source();
+            }
+            Error::File { file: file.to_owned(), line, problem: format!("the template cannot be filled in: {}", problem.replace('\n', " ")) }
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! Putting an exercise back to its beginning: exactly what it declares, and nothing else.
+//!
+//! Processes are those that carry the mark of the learner's shell for this exercise, or sit in a
+//! cgroup that it declares; containers are removed by the engine that the learner would use.
+
+use super::Home;
+use crate::course::Exercise;
+use crate::kernel::cgroup::{Cgroup, Layout};
+use crate::kernel::pidfd::Pidfd;
+use crate::kernel::proc::{Process, pids};
+use nix::sys::signal::Signal;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What was removed, in words, one entry a thing.
+pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Vec<String> {
+    let mut removed = Vec::new();
+    for name in &exercise.touches.containers {
+        if engine(skiff, &["rm", "-f", name]) {
+            removed.push(format!("container {name}"));
+        }
+    }
+    if exercise.touches.processes {
+        removed.extend(processes(&exercise.id, since));
+    }
+    if let Ok(layout) = Layout::read() {
+        for name in &exercise.touches.cgroups {
+            if let Ok(Some(group)) = Cgroup::open(&layout, name)
+                && group.destroy().is_ok()
+            {
+                removed.push(format!("cgroup {name}"));
+            }
+        }
+    }
+    for name in &exercise.touches.images {
+        if engine(skiff, &["rmi", name]) {
+            removed.push(format!("image {name}"));
+        }
+    }
+    for path in &exercise.touches.mounts {
+        if nix::mount::umount2(path.as_str(), nix::mount::MntFlags::MNT_DETACH).is_ok() {
+            removed.push(format!("mount {path}"));
+        }
+    }
+    for name in &exercise.touches.links {
+        if Command::new("ip").args(["link", "delete", name]).stdin(Stdio::null()).output().is_ok_and(|o| o.status.success()) {
+            removed.push(format!("link {name}"));
+        }
+    }
+    for path in &exercise.touches.files {
+        removed.extend(file(Path::new(path)));
+    }
+    let work = home.folder.join("work").join(exercise.id.replace('/', "-"));
+    if work.exists() && std::fs::remove_dir_all(&work).is_ok() {
+        let _ = home.make(&work);
+    }
+    removed
+}
+
+/// True when the engine said that it removed something.
+fn engine(skiff: &Path, args: &[&str]) -> bool {
+    // `rm -f` says a name that was not there too; so look first.
+    let name = args.last().copied().unwrap_or_default();
+    let look: &[&str] = if args[0] == "rmi" { &["history", name] } else { &["inspect", name] };
+    let quiet = |args: &[&str]| Command::new(skiff).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
+    quiet(look) && quiet(args)
+}
+
+fn file(path: &Path) -> Option<String> {
+    let meta = std::fs::symlink_metadata(path).ok()?;
+    let gone = if meta.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    gone.ok().map(|()| format!("file {}", path.display()))
+}
+
+/// Ends every process that the learner's shell for this exercise started, the shell itself excepted.
+fn processes(id: &str, since: u64) -> Vec<String> {
+    let mark = format!("DRYDOCK_EXERCISE={id}");
+    let spared: Vec<i32> = ancestors();
+    let mut ended = Vec::new();
+    for pid in pids().into_iter().filter(|pid| !spared.contains(pid)) {
+        // By descriptor: the process that was looked at is the one that is ended.
+        let (Ok(held), Ok(process)) = (Pidfd::open(pid), Process::open(pid)) else { continue };
+        let marked = process.environ().is_ok_and(|e| e.contains(&mark));
+        if !marked || process.start().is_ok_and(|s| s < since) || is_shell(&process) {
+            continue;
+        }
+        if held.signal(Signal::SIGKILL).is_ok() {
+            ended.push(format!("process {pid}, {}", process.argv().map(|a| a.join(" ")).unwrap_or_default()));
+            wait_for_end(&held);
+        }
+    }
+    ended
+}
+
+/// The learner's shell itself, and the witness beside it, go on.
+fn is_shell(process: &Process) -> bool {
+    process.environ().is_ok_and(|e| e.iter().any(|v| v == &format!("DRYDOCK_SHELL_PID={}", process.pid())))
+        || process.argv().is_ok_and(|a| a.first().is_some_and(|p| p.ends_with("drydock")))
+}
+
+fn wait_for_end(process: &Pidfd) {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+    let _ = poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], PollTimeout::from(2000u16));
+}
+
+/// This process and all above it.
+fn ancestors() -> Vec<i32> {
+    let mut list = vec![std::process::id() as i32];
+    while let Some(parent) = list.last().and_then(|pid| Process::open(*pid).ok()?.parent().ok()).filter(|p| *p > 0) {
+        list.push(parent);
+    }
+    list
+}
