@@ -14,6 +14,7 @@ mod find;
 mod look;
 mod machine;
 pub mod record;
+pub mod witness;
 pub mod model;
 mod verdict;
 

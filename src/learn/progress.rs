@@ -76,7 +76,7 @@ pub struct Progress {
     pub set_aside: Option<(PathBuf, String)>,
     /// True when nothing was kept yet.
     pub is_new: bool,
-    _lock: File,
+    lock: Option<File>,
 }
 
 impl Progress {
@@ -107,7 +107,17 @@ impl Progress {
             Some(record) => record,
             None => Record::fresh()?,
         };
-        Ok(Self { home, record, set_aside, is_new, _lock: lock })
+        Ok(Self { home, record, set_aside, is_new, lock: Some(lock) })
+    }
+
+    /// Lets others at it; from here on, what is kept is opened anew for each change.
+    pub fn release(&mut self) {
+        self.lock = None;
+    }
+
+    /// True when [`Progress::release`] was called.
+    pub fn is_released(&self) -> bool {
+        self.lock.is_none()
     }
 
     /// Writes it.

@@ -1,8 +1,168 @@
-//! `drydock`: one file a subcommand.
+//! `drydock`: one file a group of subcommands.
 
+pub mod course;
+mod learn;
+mod list;
+mod marked;
+mod quiz;
+mod read;
+mod setup;
+
+use crate::cli::error::show;
+use crate::course::{Content, Course, Facts};
+use crate::kernel::Explain;
+use crate::learn::{Home, Progress};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// What a subcommand answers: its exit code, or an error to be shown.
+pub type Outcome = Result<u8, Box<dyn Explain>>;
+
+/// Learn Docker by building containers with your own hands; the kernel marks the work.
+#[derive(Debug, Parser)]
+#[command(name = "drydock", version, about, propagate_version = true)]
+#[command(after_help = "Type `drydock` alone to begin, or to go on where you left off.")]
+pub struct Cli {
+    /// Take lessons and exercises from this folder instead of those built in
+    #[arg(long, global = true, env = "DRYDOCK_COURSE", hide_env = true, value_name = "DIR")]
+    course: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the chapters and exercises, and how far you are
+    List,
+    /// Begin a chapter, or one exercise
+    Start {
+        /// A chapter (namespaces, or 3), or chapter/exercise
+        name: String,
+    },
+    /// Go on to the next section, step, exercise or quiz
+    Next,
+    /// Go back one
+    Back,
+    /// Ask the kernel whether the exercise in hand is done
+    Check(learn::Check),
+    /// Check again whenever the kernel's state changes
+    Watch(learn::Watch),
+    /// Show the next hint
+    Hint,
+    /// Show the solutions
+    Solution,
+    /// Put the exercise back to its beginning
+    Reset,
+    /// Answer a chapter's questions
+    Quiz {
+        /// The chapter; the one you are in if not given
+        chapter: Option<String>,
+    },
+    /// Show, save or take over how far you are
+    Progress(setup::ProgressArgs),
+    /// Try what this machine can do for the course
+    Doctor(setup::Doctor),
+    /// Open a shell to work in, with skiff on its PATH
+    Shell,
+    /// For authors: check the course's own files and exercises
+    #[command(subcommand)]
+    Course(course::CourseCommand),
+    /// Write shell completions to standard output
+    #[command(hide = true)]
+    Completions {
+        /// bash, zsh, fish
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        folder: PathBuf,
+    },
+}
+
+/// The command line as clap knows it, for completions, man pages and the README's test.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            show(error.as_ref());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Outcome {
+    let content = cli.course.clone().map_or(Content::Embedded, Content::Folder);
+    let course = Course::load(content).map_err(boxed)?;
+    match cli.command {
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut command(), "drydock", &mut std::io::stdout());
+            Ok(0)
+        }
+        Some(Command::Man { folder }) => setup::man(&folder),
+        Some(Command::Course(args)) => course::run(args, &course),
+        Some(Command::Doctor(args)) => setup::doctor(&args, &course),
+        other => {
+            let mut desk = Desk::open(course)?;
+            learner(other, &mut desk)
+        }
+    }
+}
+
+fn learner(command: Option<Command>, desk: &mut Desk) -> Outcome {
+    match command {
+        None => read::resume(desk),
+        Some(Command::List) => list::run(desk),
+        Some(Command::Start { name }) => read::start(desk, &name),
+        Some(Command::Next) => read::next(desk),
+        Some(Command::Back) => read::back(desk),
+        Some(Command::Check(args)) => learn::check(desk, &args),
+        Some(Command::Watch(args)) => learn::watch(desk, &args),
+        Some(Command::Hint) => learn::hint(desk),
+        Some(Command::Solution) => learn::solution(desk),
+        Some(Command::Reset) => learn::reset(desk),
+        Some(Command::Quiz { chapter }) => quiz::run(desk, chapter.as_deref()),
+        Some(Command::Progress(args)) => setup::progress(desk, &args),
+        Some(Command::Shell) => setup::shell(desk),
+        Some(_) => Ok(0),
+    }
+}
+
+/// What a learner's command works with.
+pub struct Desk {
+    /// The course.
+    pub course: Course,
+    /// How far the learner is.
+    pub progress: Progress,
+    /// The host's facts.
+    pub facts: Facts,
+}
+
+impl Desk {
+    fn open(course: Course) -> Result<Self, Box<dyn Explain>> {
+        let progress = Progress::open(Home::find().map_err(boxed)?).map_err(boxed)?;
+        if let Some((path, reason)) = &progress.set_aside {
+            eprintln!("note: your progress could not be read: {reason}.");
+            eprintln!("      It was set aside as {}; nothing is lost.", path.display());
+        }
+        Ok(Self { course, progress, facts: Facts::read() })
+    }
+}
+
+fn boxed<E: Explain + 'static>(error: E) -> Box<dyn Explain> {
+    Box::new(error)
 }

@@ -1,0 +1,162 @@
+//! The exercise in hand: check, watch, hint, solution, reset.
+
+use super::{Desk, Outcome, boxed, marked};
+use crate::check::{self, Scene, Verdict};
+use crate::cli::out;
+use crate::course::Exercise;
+use crate::kernel::Explain;
+use crate::learn::{Error, Progress, reset as putback, shell, watch as watching};
+use clap::Args;
+use colored::Colorize;
+use std::time::SystemTime;
+
+/// Options of `drydock check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The verdict as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `drydock watch`.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Each verdict as JSON, one a line
+    #[arg(long)]
+    json: bool,
+    /// Keep watching after the exercise is passed
+    #[arg(long)]
+    keep: bool,
+}
+
+/// The exercise in hand, filled in for this learner.
+fn in_hand(desk: &Desk) -> Result<Exercise, Box<dyn Explain>> {
+    let id = desk.progress.record.exercise.as_ref().map(|e| e.id.clone()).ok_or_else(|| boxed(Error::NoExercise))?;
+    let work = desk.progress.work(&id).display().to_string();
+    desk.course.exercise(&id, &desk.facts, &desk.progress.record.seed, &work).map_err(boxed)
+}
+
+/// Where and since when the learner has been at work.
+fn scene(desk: &Desk) -> Scene {
+    let record = desk.progress.home.folder.join("witness.jsonl");
+    Scene {
+        since_ticks: desk.progress.since(),
+        shell: std::env::var(shell::MARK).ok(),
+        record: Some(record).filter(|p| p.exists()),
+        learner: desk.progress.home.learner(),
+    }
+}
+
+/// Asks the kernel. Exit code 0 passed, 1 not yet, 2 cannot tell here.
+pub fn check(desk: &mut Desk, args: &Check) -> Outcome {
+    let exercise = in_hand(desk)?;
+    let verdict = check::examine(&exercise.checks, &scene(desk));
+    if args.json {
+        let mut json = serde_json::to_value(&verdict).unwrap_or_default();
+        json["exercise"] = exercise.id.clone().into();
+        println!("{json}");
+    } else {
+        marked::show(&verdict);
+    }
+    note(desk, &exercise, &verdict, args.json)?;
+    Ok(verdict.exit_code())
+}
+
+/// Keeps a pass, and tells what the kernel did and what comes next.
+fn note(desk: &mut Desk, exercise: &Exercise, verdict: &Verdict, quiet: bool) -> Result<(), Box<dyn Explain>> {
+    if verdict.exit_code() != 0 {
+        return Ok(());
+    }
+    if desk.progress.is_released() {
+        desk.progress = Progress::open(desk.progress.home.clone()).map_err(boxed)?;
+    }
+    desk.progress.record.passed.insert(exercise.id.clone(), SystemTime::now());
+    desk.progress.save().map_err(boxed)?;
+    if !quiet {
+        println!();
+        println!("{}", format!("{}: passed.", exercise.title).bold());
+        println!();
+        out::markdown(&exercise.explain);
+        out::next(&[("drydock reset", "clear away what you made"), ("drydock next", "go on")]);
+    }
+    Ok(())
+}
+
+/// Checks again at every change, until it is passed.
+pub fn watch(desk: &mut Desk, args: &Watch) -> Outcome {
+    let exercise = in_hand(desk)?;
+    let scene = scene(desk);
+    if !args.json {
+        println!("{}", format!("watching {}: Ctrl-C ends it", exercise.title).dimmed());
+    }
+    let mut last = None;
+    // Others may work on the progress while this waits.
+    desk.progress.release();
+    watching::watch(&exercise.checks, &scene, |verdict, _| {
+        if args.json {
+            println!("{}", serde_json::to_string(verdict).unwrap_or_default());
+        } else {
+            println!();
+            marked::show(verdict);
+        }
+        let passed = verdict.exit_code() == 0;
+        last = Some(verdict.clone());
+        args.keep || !passed
+    })
+    .map_err(boxed)?;
+    match last {
+        Some(verdict) => {
+            note(desk, &exercise, &verdict, args.json)?;
+            Ok(verdict.exit_code())
+        }
+        None => Ok(2),
+    }
+}
+
+/// One hint more each time.
+pub fn hint(desk: &mut Desk) -> Outcome {
+    let exercise = in_hand(desk)?;
+    let seen = desk.progress.record.hints.entry(exercise.id.clone()).or_insert(0);
+    *seen = (*seen + 1).min(exercise.hints.len());
+    let shown = *seen;
+    desk.progress.save().map_err(boxed)?;
+    for (number, text) in exercise.hints.iter().take(shown).enumerate() {
+        println!("{}", format!("hint {} of {}", number + 1, exercise.hints.len()).bold());
+        out::markdown(text);
+    }
+    if shown == exercise.hints.len() {
+        out::next(&[("drydock solution", "see how it can be done")]);
+    } else {
+        out::next(&[("drydock hint", "one more")]);
+    }
+    Ok(0)
+}
+
+/// All ways that pass.
+pub fn solution(desk: &mut Desk) -> Outcome {
+    let exercise = in_hand(desk)?;
+    for way in &exercise.solutions {
+        println!("{}", format!("with {}", way.name).bold());
+        for line in way.typed.lines() {
+            println!("  $ {line}");
+        }
+        for line in way.second.iter().flat_map(|s| s.lines()) {
+            println!("  $ {line}    (in a second terminal)");
+        }
+        println!();
+    }
+    out::next(&[("drydock check", "once you have typed one"), ("drydock reset", "begin again")]);
+    Ok(0)
+}
+
+/// Back to the beginning: exactly what the exercise declares is removed.
+pub fn reset(desk: &mut Desk) -> Outcome {
+    let exercise = in_hand(desk)?;
+    let removed = putback::reset(&exercise, &desk.progress.home, desk.progress.since(), &shell::skiff());
+    for thing in &removed {
+        println!("removed {thing}");
+    }
+    super::read::begin(desk, &exercise.id)?;
+    println!("{}: at its beginning.", exercise.title);
+    Ok(0)
+}
