@@ -1,6 +1,7 @@
 //! From checks to a verdict.
 
 use super::find;
+use super::look::image::Saved;
 use super::look::{self, Fact, Subject};
 use super::machine::{Machine, Scene, Seen};
 use super::model::{Check, Expect, Find};
@@ -15,6 +16,7 @@ pub fn examine(checks: &[Check], scene: &Scene) -> Verdict {
     for check in checks {
         match check.find {
             Find::Process => evidence.extend(of_processes(check, &machine, &mut chosen)),
+            Find::Image => evidence.extend(of_image(check)),
             _ => evidence.extend(of_thing(check, &machine)),
         }
     }
@@ -82,8 +84,37 @@ fn of_thing(check: &Check, machine: &Machine) -> Vec<Evidence> {
     check.expect.iter().map(|e| judge(check, e, &subject)).collect()
 }
 
+/// A saved image: what is damaged or no image is told once, before anything is asked of it.
+fn of_image(check: &Check) -> Vec<Evidence> {
+    let evidence = |outcome, found: String, at: String, meaning: String| Evidence {
+        check: check.id.clone(),
+        outcome,
+        expected: "an image whose parts hash to what they are called".into(),
+        found,
+        at,
+        meaning,
+        next: None,
+    };
+    match Saved::open(&check.conditions) {
+        Err((path, problem)) => {
+            let meaning = check.none.clone().unwrap_or_else(|| format!("{path} is no image"));
+            vec![evidence(Outcome::NotYet, problem, path, meaning)]
+        }
+        Ok(saved) => {
+            let found = evidence(Outcome::Passed, format!("image {}", saved.id()), saved.path.clone(), String::new());
+            let judged = check.expect.iter().map(|e| told(check, e, look::image::look(&e.that, &saved)));
+            std::iter::once(found).chain(judged).collect()
+        }
+    }
+}
+
 fn judge(check: &Check, expect: &Expect, subject: &Subject<'_>) -> Evidence {
-    let Fact { outcome, expected, found, at, hint } = look::look(&expect.that, subject);
+    told(check, expect, look::look(&expect.that, subject))
+}
+
+/// A fact, with what the author says of it.
+fn told(check: &Check, expect: &Expect, fact: Fact) -> Evidence {
+    let Fact { outcome, expected, found, at, hint } = fact;
     let meaning = match outcome {
         Outcome::Passed => String::new(),
         Outcome::NotYet => expect.meaning.clone().unwrap_or_else(|| format!("{}: not as it should be", check.id)),

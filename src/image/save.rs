@@ -154,14 +154,15 @@ fn store_packed(writer: &Writer<'_>, archive: &Archive, packed: &Packed) -> Resu
     }
 }
 
-/// Makes an image of one layer from a tar of a whole root filesystem, gzipped or not.
-pub fn import(store: &Store, from: impl Read, name: Option<&Reference>, comment: &str) -> Result<Image, Error> {
+/// Makes an image of one layer from a tar of a whole root filesystem, gzipped or not; `changes` set
+/// members of its config, as in [`Commit`].
+pub fn import(store: &Store, from: impl Read, name: Option<&Reference>, comment: &str, changes: &[(String, Value)]) -> Result<Image, Error> {
     let writer = store.write()?;
     let mut layer = writer.layer()?;
     copy_tar(tar_of(from)?, &mut layer)?;
     let layer = layer.finish()?;
     let created = now();
-    let config = json!({
+    let mut config = json!({
         "architecture": Arch::default(),
         "os": "linux",
         "created": created,
@@ -169,6 +170,9 @@ pub fn import(store: &Store, from: impl Read, name: Option<&Reference>, comment:
         "rootfs": { "type": "layers", "diff_ids": [layer.diff_id.to_string()] },
         "history": [{ "created": created, "comment": comment }],
     });
+    for (key, value) in changes {
+        change(&mut config["config"], key, value);
+    }
     finish(store, &writer, &config, std::slice::from_ref(&layer.descriptor), name)
 }
 

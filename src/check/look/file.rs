@@ -47,7 +47,7 @@ pub(super) fn on_host(path: &str, is: Option<&str>, contains: Option<&str>, sha2
     }
 }
 
-fn expectation(wanted: &FileIs) -> String {
+pub(super) fn expectation(wanted: &FileIs) -> String {
     match wanted {
         FileIs { absent: true, path, .. } => format!("no file {path}"),
         FileIs { is: Some(text), path, .. } => format!("{path} says {text:?}"),
@@ -57,7 +57,8 @@ fn expectation(wanted: &FileIs) -> String {
     }
 }
 
-fn content(file: File, wanted: &FileIs, at: String) -> Fact {
+/// Reads a file's text, or its hash, and compares.
+pub(super) fn content(file: impl Read, wanted: &FileIs, at: String) -> Fact {
     let mut bytes = Vec::new();
     let limit = if wanted.sha256.is_some() { u64::MAX } else { LONGEST };
     if file.take(limit).read_to_end(&mut bytes).is_err() {

@@ -4,6 +4,7 @@ mod capabilities;
 mod cgroup;
 mod file;
 mod identity;
+pub(super) mod image;
 mod mount;
 mod namespace;
 mod network;
@@ -124,7 +125,6 @@ fn of_thing(that: &Assertion, check: &Check, machine: &Machine) -> Fact {
         (super::model::Find::File, Assertion::Is(text)) => file::on_host(&path, Some(&text.0), None, None),
         (super::model::Find::File, Assertion::Contains(text)) => file::on_host(&path, None, Some(&text.0), None),
         (super::model::Find::File, Assertion::Sha256(text)) => file::on_host(&path, None, None, Some(&text.0)),
-        (super::model::Find::Image, that) => misplaced(that),
         (super::model::Find::Event, that) => super::record::events(that, check, machine),
         (_, other) => misplaced(other),
     }

@@ -75,7 +75,7 @@ pub fn commit(args: &Commit, root: &Path) -> Outcome {
     let name = super::new_name(args.name.as_deref())?;
     let container = Container::find(root, &args.container).map_err(boxed)?;
     let parent = image_of(root, &container.record)?;
-    let config = args.change.iter().map(|text| instruction(text)).collect::<Result<Vec<_>, _>>().map_err(boxed)?;
+    let config = instructions(&args.change).map_err(boxed)?;
     let with = With {
         author: args.author.clone(),
         message: args.message.clone(),
@@ -91,6 +91,11 @@ pub fn commit(args: &Commit, root: &Path) -> Outcome {
 fn image_of(root: &Path, record: &Record) -> Result<Image, Box<dyn Explain>> {
     let store = Store::open(root);
     store.resolve(&record.image_digest).or_else(|_| store.resolve(&record.image)).map_err(boxed)
+}
+
+/// What several set, in their order.
+pub(super) fn instructions(texts: &[String]) -> Result<Vec<(String, Value)>, Error> {
+    texts.iter().map(|text| instruction(text)).collect()
 }
 
 /// What a Dockerfile instruction sets in an image's config (OCI image spec, config.md).

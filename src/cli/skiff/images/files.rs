@@ -37,6 +37,9 @@ pub struct Import {
     /// A word about it, for its history
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
+    /// Set the config too, by a Dockerfile instruction such as 'ENV NAME=value'
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    change: Vec<String>,
     /// The tar archive; - is standard input
     file: PathBuf,
     /// The image's name
@@ -88,7 +91,8 @@ pub fn import(args: &Import, root: &Path) -> Outcome {
     let name = super::new_name(args.name.as_deref())?;
     let from: Box<dyn Read> = if args.file == Path::new("-") { Box::new(std::io::stdin().lock()) } else { Box::new(open(&args.file)?) };
     let comment = args.message.clone().unwrap_or_else(|| format!("Imported from {}", args.file.display()));
-    let image = store::import(&Store::open(root), from, name.as_ref(), &comment).map_err(boxed)?;
+    let config = super::change::instructions(&args.change).map_err(boxed)?;
+    let image = store::import(&Store::open(root), from, name.as_ref(), &comment, &config).map_err(boxed)?;
     println!("{}", image.id);
     Ok(0)
 }
