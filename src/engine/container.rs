@@ -74,26 +74,27 @@ impl Container {
     /// Makes the folder, takes the name, takes the lock. [`Error::NameTaken`] if the name is taken.
     pub fn create(store: &Path, record: Record) -> Result<Self, Error> {
         let mut made = Self { store: store.to_owned(), record, lock: None };
-        let folder = made.folder();
-        fs::create_dir_all(store.join("names")).or_sys_with(|| format!("make {}", store.display()))?;
+        // Whatever is missing, a full disk or the name: no half of a container stays.
+        made.furnish().inspect_err(|_| drop(fs::remove_dir_all(made.folder())))?;
+        Ok(made)
+    }
+
+    fn furnish(&mut self) -> Result<(), Error> {
+        let folder = self.folder();
+        fs::create_dir_all(self.store.join("names")).or_sys_with(|| format!("make {}", self.store.display()))?;
         for part in ["upper", "work", "rootfs"] {
             fs::create_dir_all(folder.join(part)).or_sys_with(|| format!("make {}", folder.display()))?;
         }
         private(&folder)?;
-        made.lock()?;
-        made.write()?;
-        let name = made.name_link(&made.record.name);
-        match std::os::unix::fs::symlink(format!("../containers/{}", made.record.id), &name) {
-            Ok(()) => Ok(made),
+        self.lock()?;
+        self.write()?;
+        let name = self.name_link(&self.record.name);
+        match std::os::unix::fs::symlink(format!("../containers/{}", self.record.id), &name) {
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
                 let owner = fs::read_link(&name).ok().and_then(|l| l.file_name().map(|n| n.to_string_lossy().into_owned()));
-                let _ = fs::remove_dir_all(&folder);
-                Err(Error::NameTaken { name: made.record.name.clone(), id: owner.unwrap_or_default() })
+                Err(Error::NameTaken { name: self.record.name.clone(), id: owner.unwrap_or_default() })
             }
-            Err(e) => {
-                let _ = fs::remove_dir_all(&folder);
-                Err(SysError::new(format!("take the name {}", made.record.name), crate::kernel::error::errno_of(&e)).into())
-            }
+            other => Ok(other.or_sys_with(|| format!("take the name {}", self.record.name))?),
         }
     }
 

@@ -116,6 +116,12 @@ pub enum Error {
     },
 }
 
+/// True where a folder of skiff's own could not be made for want of permission.
+fn no_room(error: &SysError) -> bool {
+    use nix::errno::Errno;
+    error.what.starts_with("make /") && matches!(error.errno, Errno::EACCES | Errno::EPERM | Errno::EROFS)
+}
+
 impl Explain for Error {
     fn why(&self) -> Option<String> {
         match self {
@@ -126,8 +132,9 @@ impl Explain for Error {
             Error::Rlimit(e) => e.why(),
             Error::Seccomp(e) => e.why(),
             Error::System(e) if e.errno == nix::errno::Errno::ENOSPC => Some("the disk is full".into()),
+            Error::System(e) if no_room(e) => Some("this user may not write there".into()),
             Error::NoTerminal => Some("-t with -i connects the container's terminal to yours, and input comes from a pipe or a file".into()),
-            Error::BadName { .. } => Some("a name begins with a letter or digit and goes on with letters, digits, `_`, `.`, `-`".into()),
+            Error::BadName { .. } => Some("a name has two characters or more: a letter or digit, then letters, digits, `_`, `.`, `-`".into()),
             Error::NameTaken { .. } => Some("a name belongs to one container until it is removed, running or not".into()),
             Error::Damaged { .. } => Some("it was cut short or edited; skiff itself writes aside and renames".into()),
             Error::NoUser { kind, .. } => {
@@ -146,6 +153,7 @@ impl Explain for Error {
             Error::Capability(e) => e.hint(),
             Error::Rlimit(e) => e.hint(),
             Error::Seccomp(e) => e.hint(),
+            Error::System(e) if no_room(e) => Some("another place: skiff --root DIR …, or sudo".into()),
             Error::System(e) if e.errno == nix::errno::Errno::ENOSPC => Some("skiff system prune -f, or another place: skiff --root DIR …".into()),
             Error::NoContainer { near: Some(near), .. } => Some(format!("did you mean {near}? skiff ps -a lists all")),
             Error::NoContainer { .. } => Some("skiff ps -a lists all".into()),

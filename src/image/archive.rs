@@ -7,7 +7,7 @@
 
 use super::aside::fresh;
 use super::error::at;
-use super::layer::{self, Hashing, tar_of};
+use super::layer::{self, Hashing, broken_tar, tar_of};
 use super::store::{check_digest, name_of, parse};
 use super::{Error, Reference};
 use crate::kernel::{OrSys, SysError};
@@ -119,7 +119,7 @@ impl Archive {
     }
 
     fn of_tar(file: File, shown: String) -> Result<Self, Error> {
-        let broken = |e: io::Error| Error::malformed(shown.clone(), e);
+        let broken = |e: io::Error| broken_tar(&shown, &e);
         let mut at = BTreeMap::new();
         let mut archive = tar::Archive::new(Slice { file: &file, offset: 0, left: u64::MAX });
         for entry in archive.entries().map_err(broken)? {
@@ -189,7 +189,7 @@ impl Archive {
 
     /// What a layer holds, in its own order.
     pub fn files(&self, layer: &PackedLayer) -> Result<Vec<LayerFile>, Error> {
-        let broken = |e: io::Error| Error::malformed(self.shown.clone(), e);
+        let broken = |e: io::Error| broken_tar(&self.shown, &e);
         let mut archive = tar::Archive::new(tar_of(self.layer(layer)?)?);
         let mut files = Vec::new();
         for entry in archive.entries().map_err(broken)? {
@@ -207,7 +207,7 @@ impl Archive {
 
     /// The content of one file of a layer, up to 4 MiB of it; `None` where the layer has no such file.
     pub fn content(&self, layer: &PackedLayer, path: &Path) -> Result<Option<Vec<u8>>, Error> {
-        let broken = |e: io::Error| Error::malformed(self.shown.clone(), e);
+        let broken = |e: io::Error| broken_tar(&self.shown, &e);
         let wanted = normal(path);
         let mut archive = tar::Archive::new(tar_of(self.layer(layer)?)?);
         for entry in archive.entries().map_err(broken)? {
@@ -354,7 +354,7 @@ impl Read for Slice<'_> {
 /// Copies a stream into a file that has no name any more, so that it can be read in any order.
 fn spool(mut from: impl Read, folder: &Path) -> Result<File, Error> {
     let path = fresh(folder);
-    let mut file = File::options().read(true).write(true).create_new(true).open(&path).or_sys_with(|| at("create", &path))?;
+    let mut file = File::options().read(true).write(true).create_new(true).open(&path).or_sys_with(|| at("create a file in", folder))?;
     fs::remove_file(&path).or_sys_with(|| at("remove", &path))?;
     io::copy(&mut from, &mut file).or_sys_with(|| at("write", &path))?;
     Ok(file)

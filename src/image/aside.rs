@@ -43,7 +43,7 @@ impl Aside {
     /// An empty file in `dir`, which must be on the filesystem that the file shall end on.
     pub(super) fn new(dir: &Path) -> Result<Self, Error> {
         let path = fresh(dir);
-        let file = File::options().read(true).write(true).create_new(true).open(&path).or_sys_with(|| at("create", &path))?;
+        let file = File::options().read(true).write(true).create_new(true).open(&path).or_sys_with(|| at("create a file in", dir))?;
         Ok(Self { file, path, kept: false })
     }
 

@@ -68,6 +68,14 @@ pub fn tar_of<'a>(layer: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Error> {
     }
 }
 
+/// What is wrong with a tar, for people: the library quotes the bytes that it could not read.
+pub(super) fn broken_tar(what: &str, error: &io::Error) -> Error {
+    let text = error.to_string();
+    let not_one = ["numeric field", "cksum", "checksum"].iter().any(|sign| text.contains(sign));
+    let problem = if not_one { "it is not a tar archive, or a damaged one" } else { text.lines().next().unwrap_or_default() };
+    Error::malformed(what, problem)
+}
+
 /// A layer that is in the store.
 #[derive(Debug, Clone)]
 pub struct Layer {

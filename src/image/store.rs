@@ -270,10 +270,16 @@ fn find(index: &ImageIndex, reference: &Reference) -> Option<Digest> {
     line.map(|d| d.digest().clone())
 }
 
-/// The stored name spelled most like `key`, if it is near; `base` counts as stored.
+/// The stored name spelled most like `key`, if it is near; `base` counts as stored. Another tag of the
+/// same repository is near.
 fn nearest<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let candidates = names.chain([base::NAME]).map(|name| (strsim::damerau_levenshtein(name, key), name));
-    let (distance, name) = candidates.min()?;
+    let repository = |name: &'a str| name.rsplit_once(':').map_or(name, |(repository, _)| repository);
+    let asked = key.rsplit_once(':').map_or(key, |(repository, _)| repository);
+    let distance = |name: &'a str| match strsim::damerau_levenshtein(name, key) {
+        _ if repository(name) == asked => 1,
+        other => other,
+    };
+    let (distance, name) = names.chain([base::NAME]).map(|name| (distance(name), name)).min()?;
     let short = name.strip_suffix(":latest").unwrap_or(name);
     (distance > 0 && distance <= 1 + short.len() / 3).then(|| short.to_owned())
 }

@@ -15,7 +15,7 @@
 
 use super::aside::{Lock, fresh, sync_parent};
 use super::error::at;
-use super::layer::{Hashing, tar_of};
+use super::layer::{Hashing, broken_tar, tar_of};
 use super::store::check_digest;
 use super::Error;
 use crate::kernel::{OrSys, SysError, userns};
@@ -116,7 +116,7 @@ pub fn tree(dir: &Path, from: impl Read) -> Result<(), Error> {
         .or_sys_with(|| at("open", dir))?;
     let mut unpacking = Unpacking { root, parent: None, directories: Vec::new(), as_root: userns::is_host_root() };
     let mut archive = tar::Archive::new(from);
-    let broken = |e: io::Error| Error::malformed("the layer's tar", e);
+    let broken = |e: io::Error| broken_tar("the layer", &e);
     for entry in archive.entries().map_err(broken)? {
         unpacking.entry(&mut entry.map_err(broken)?)?;
     }
@@ -442,7 +442,7 @@ fn inside(name: &[u8]) -> Result<PathBuf, &'static str> {
 }
 
 fn attributes<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Attributes, Error> {
-    let broken = |e: io::Error| Error::malformed("the layer's tar", e);
+    let broken = |e: io::Error| broken_tar("the layer", &e);
     let header = entry.header();
     // Some archives leave these fields blank: root, the epoch.
     let id = |n: io::Result<u64>| u32::try_from(n.unwrap_or(0)).unwrap_or(u32::MAX - 1);

@@ -33,9 +33,9 @@ pub enum Images {
     Import(files::Import),
 }
 
-/// Runs it.
+/// Runs it. Docker's code 125 is for `run` alone: here an error is 1.
 pub fn run(command: &Images, root: &Path) -> Outcome {
-    match command {
+    let done = match command {
         Images::Images(args) => list::images(args, root),
         Images::History(args) => list::history(args, root),
         Images::Diff(args) => change::diff(args, root),
@@ -45,7 +45,11 @@ pub fn run(command: &Images, root: &Path) -> Outcome {
         Images::Save(args) => files::save(args, root),
         Images::Load(args) => files::load(args, root),
         Images::Import(args) => files::import(args, root),
-    }
+    };
+    done.or_else(|error| {
+        crate::cli::error::show(error.as_ref());
+        Ok(1)
+    })
 }
 
 /// The image that a person named; `base` is made if it is not there yet.
