@@ -69,7 +69,7 @@ pub fn capabilities(base: u64, add: &[String], drop: &[String]) -> Result<u64, U
         names.iter().filter(|name| caps::mask(name) != Some(caps::ALL)).cloned().collect()
     };
     // Every name is looked at, so that a mistyped one is never passed over.
-    (single(add)?, single(drop)?);
+    single(add).and(single(drop))?;
     let (added, dropped) = (single(&one_by_one(add))?, single(&one_by_one(drop))?);
     Ok(match (all(add), all(drop)) {
         (true, _) => caps::ALL & !dropped,

@@ -61,12 +61,11 @@ impl Cgroup {
         // A hybrid host's v2 tree controls nothing, and joining it is what takes long (see `join`).
         let trees = if layout.v1.is_empty() { layout.unified.as_slice() } else { &layout.v1 };
         for hierarchy in trees {
-            if !hierarchy.v1 || hierarchy.controllers.iter().any(|c| needed.contains(c) || WISHED_V1.contains(c)) {
-                if let Err(error) = group.seat(hierarchy, &needed) {
-                    // Nothing is left of a cgroup that could not be made whole.
-                    group.remove()?;
-                    return Err(error);
-                }
+            let of_use = hierarchy.controllers.iter().any(|c| needed.contains(c) || WISHED_V1.contains(c));
+            if let Err(error) = if of_use || !hierarchy.v1 { group.seat(hierarchy, &needed) } else { Ok(()) } {
+                // Nothing is left of a cgroup that could not be made whole.
+                group.remove()?;
+                return Err(error);
             }
         }
         Ok(group)
