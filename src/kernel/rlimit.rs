@@ -7,10 +7,12 @@
 //! Contract: acts on the calling process; its children inherit it.
 //! Left out: prlimit(2) on other processes.
 
+use crate::kernel::caps::{self, Sets};
 use crate::kernel::{Explain, OrSys, SysError};
 use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use thiserror::Error;
 
 /// Every resource by Docker's name, which is the kernel's without RLIMIT_ and in lower case.
@@ -106,6 +108,15 @@ impl Rlimit {
         Ok(Self { name: name.to_string(), soft, hard })
     }
 
+    /// What this process would get instead, if it may not have all of it.
+    pub fn clipped(&self) -> Result<Option<Self>, SysError> {
+        let ours = Self::current(&self.name)?;
+        if self.hard <= ours.hard || may_raise()? {
+            return Ok(None);
+        }
+        Ok(Some(Self { name: self.name.clone(), soft: self.soft.min(ours.hard), hard: ours.hard }))
+    }
+
     /// Sets it, as far as this process may. Returns what was set instead, if that is less than asked.
     pub fn set(&self) -> Result<Option<Self>, SysError> {
         let what = || format!("set the limit {} to {}:{}", self.name, self.soft, self.hard);
@@ -120,6 +131,19 @@ impl Rlimit {
         setrlimit(resource, clipped.soft, clipped.hard).or_sys_with(what)?;
         Ok(Some(clipped))
     }
+}
+
+impl fmt::Display for Rlimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = |value: u64| if value == UNLIMITED { "unlimited".to_string() } else { value.to_string() };
+        write!(f, "{}={}:{}", self.name, number(self.soft), number(self.hard))
+    }
+}
+
+/// CAP_SYS_RESOURCE counts here only in the first user namespace, which maps every id to itself.
+fn may_raise() -> Result<bool, SysError> {
+    let map = std::fs::read_to_string("/proc/self/uid_map").or_sys("read /proc/self/uid_map")?;
+    Ok(Sets::of_self()?.can(caps::SYS_RESOURCE) && map.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
 fn resource(name: &str) -> Option<Resource> {
@@ -160,7 +184,10 @@ mod tests {
         assert_eq!(lower.set(), Ok(None));
         assert_eq!(Rlimit::current("msgqueue"), Ok(lower.clone()));
         let beyond = limit("msgqueue", before.hard, before.hard);
-        match beyond.set().expect("clipped or set") {
+        let foretold = beyond.clipped().expect("readable");
+        let done = beyond.set().expect("clipped or set");
+        assert_eq!(done, foretold);
+        match done {
             None => assert_eq!(Rlimit::current("msgqueue"), Ok(beyond)), // with CAP_SYS_RESOURCE
             Some(clipped) => {
                 assert_eq!(clipped, limit("msgqueue", lower.hard, lower.hard));
@@ -174,8 +201,7 @@ mod tests {
         fn any_text_is_read_or_refused(text in "[a-z=:0-9-]{0,20}") {
             if let Ok(limit) = Rlimit::parse(&text) {
                 prop_assert!(limit.soft <= limit.hard);
-                let again = format!("{}={}:{}", limit.name, limit.soft, limit.hard);
-                prop_assert_eq!(Rlimit::parse(&again), Ok(limit));
+                prop_assert_eq!(Rlimit::parse(&limit.to_string()), Ok(limit));
             }
         }
     }

@@ -6,6 +6,7 @@ use crate::engine::host::Host;
 use crate::engine::request::{Bind, Network, Request, Seccomp, Tmpfs};
 use crate::engine::run as engine;
 use crate::image::{Image, Store};
+use crate::kernel::rlimit::Rlimit;
 use crate::kernel::{Explain, OrSys};
 use crate::kernel::cgroup::{Amount, Limits, Quota};
 use crate::kernel::units;
@@ -203,6 +204,11 @@ fn request(args: Run) -> Result<Request, Error> {
         program: std::env::current_exe().or_sys("find skiff's own program")?,
         ..Request::default()
     };
+    for limit in request.ulimits.iter().flat_map(|text| Rlimit::parse(text)) {
+        if let Some(clipped) = limit.clipped()? {
+            eprintln!("warning: --ulimit {limit} is more than this host allows without CAP_SYS_RESOURCE; it will be {clipped}");
+        }
+    }
     if let Some(dir) = request.workdir.as_ref().filter(|d| !d.is_absolute()) {
         return Err(option("--workdir", &dir.to_string_lossy(), "it is not absolute", "--workdir /app"));
     }

@@ -8,7 +8,7 @@
 
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
-use crate::kernel::rlimit::{Rlimit, UNLIMITED};
+use crate::kernel::rlimit::Rlimit;
 use oci_spec::runtime::PosixRlimit;
 use serde::{Deserialize, Serialize};
 
@@ -27,16 +27,11 @@ impl Rlimits {
     }
 }
 
-fn shown(limit: &Rlimit) -> String {
-    let number = |value: u64| if value == UNLIMITED { "unlimited".to_string() } else { value.to_string() };
-    format!("{}={}:{}", limit.name, number(limit.soft), number(limit.hard))
-}
-
 impl Carry for Rlimits {
     fn about(&self) -> About {
         About {
             name: "rlimits",
-            what: format!("set {}", self.limits.iter().map(shown).collect::<Vec<_>>().join(", ")),
+            what: format!("set {}", self.limits.iter().map(Rlimit::to_string).collect::<Vec<_>>().join(", ")),
             why: "what one process may have open or use, older than control groups and counted for each process or user; \
                   raising a hard limit needs CAP_SYS_RESOURCE, so before the capabilities go",
             man: &["setrlimit(2)"],
@@ -47,11 +42,7 @@ impl Carry for Rlimits {
     fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
         for limit in &self.limits {
             if let Some(clipped) = limit.set()? {
-                inside.notes.push(format!(
-                    "{} is more than this host allows without CAP_SYS_RESOURCE: set {} instead",
-                    shown(limit),
-                    shown(&clipped)
-                ));
+                inside.notes.push(format!("{limit} is more than this host allows without CAP_SYS_RESOURCE: set {clipped} instead"));
             }
         }
         Ok(())
