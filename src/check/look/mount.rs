@@ -59,8 +59,24 @@ pub(super) fn root(wanted: &Root, seen: &Seen, chosen: &BTreeMap<&str, &Seen>) -
 }
 
 /// Layers by the end of their path: engines spell the same folder relative to different places.
+///
+/// Docker lays a layer of each container's own, with mount points such as /etc/hosts, between the
+/// image and the upper directory. It is not the image's, so it does not count: overlay2 calls its
+/// folder `ID-init`; a containerd snapshot does not tell, so there the topmost of several goes.
 fn base_names(lowerdir: &str) -> String {
-    lowerdir.split(':').map(|l| l.trim_end_matches("/diff").rsplit('/').next().unwrap_or(l)).collect::<Vec<_>>().join(":")
+    let mut layers: Vec<&str> = lowerdir.split(':').collect();
+    let of_the_engine = |path: &str| {
+        let leads_to = std::fs::read_link(path).unwrap_or_default();
+        leads_to.parent().unwrap_or(Path::new("")).to_string_lossy().ends_with("-init") || path.contains("/io.containerd.snapshotter")
+    };
+    if layers.len() > 1 && of_the_engine(layers[0]) {
+        layers.remove(0);
+    }
+    let name = |path: &str| {
+        let path = path.trim_end_matches("/diff").trim_end_matches("/fs");
+        path.rsplit('/').next().unwrap_or(path).to_owned()
+    };
+    layers.into_iter().map(name).collect::<Vec<_>>().join(":")
 }
 
 /// The topmost mount at `/`.
