@@ -13,6 +13,8 @@ pub struct Facts {
     pub root: bool,
     /// `sudo ` where it is needed, else nothing.
     pub sudo: String,
+    /// `skiff` as root runs it; sudo keeps to a PATH of its own, so there it is named in full.
+    pub sudo_skiff: &'static str,
     /// Control groups.
     pub cgroup: CgroupFacts,
     /// The machine.
@@ -80,7 +82,8 @@ impl Facts {
             pids_max: Limit::Pids.file_name(v1),
             cpu_max: Limit::Cpus.file_name(v1),
         };
-        Self { root, sudo: if root { String::new() } else { "sudo ".into() }, cgroup, host }
+        let sudo_skiff = if root { "skiff" } else { "sudo \"$(command -v skiff)\"" };
+        Self { root, sudo_skiff, sudo: if root { String::new() } else { "sudo ".into() }, cgroup, host }
     }
 }
 
@@ -94,6 +97,7 @@ impl Values {
         let mut context = tera::Context::new();
         context.insert("root", &facts.root);
         context.insert("sudo", &facts.sudo);
+        context.insert("sudo_skiff", &facts.sudo_skiff);
         context.insert("cgroup", &facts.cgroup);
         context.insert("host", &facts.host);
         Self(context)
