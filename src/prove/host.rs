@@ -1,0 +1,134 @@
+//! The host before and after a case: what a learner may have left on it.
+//!
+//! Processes are our descendants: we are made a subreaper (prctl(2)), so that an orphan comes to us
+//! and not to init. Mounts, cgroups and links are those of our namespaces. Files are the ones that
+//! the exercise says it may touch.
+
+use super::ProveError;
+use super::prompt;
+use crate::kernel::OrSys;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A picture of the host, as sentences that can be compared and shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture(BTreeSet<String>);
+
+/// From now on orphans come to this process.
+pub fn adopt_orphans() -> Result<(), ProveError> {
+    nix::sys::prctl::set_child_subreaper(true).or_sys("become the parent of orphans")?;
+    Ok(())
+}
+
+/// Collects what has ended. Only while no child of ours is being waited for elsewhere.
+pub fn bury() {
+    while let Ok(status) = waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
+        if status == WaitStatus::StillAlive {
+            return;
+        }
+    }
+}
+
+/// Ends all descendants of ours, the last resort after a case that failed.
+pub fn end_all() {
+    use nix::sys::signal::{Signal, kill};
+    let own = nix::unistd::getpid().as_raw();
+    for _ in 0..5 {
+        let left: Vec<i32> = prompt::family(own).iter().map(|l| l.pid).filter(|pid| *pid != own).collect();
+        for pid in &left {
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+        if left.is_empty() {
+            break;
+        }
+        pause(Duration::from_millis(20));
+        bury();
+    }
+    bury();
+}
+
+impl Picture {
+    /// Takes it; of `files` those that exist.
+    pub fn take(files: &[PathBuf]) -> Self {
+        bury();
+        let own = nix::unistd::getpid().as_raw();
+        let mut lines: BTreeSet<String> = prompt::family(own).iter().filter(|l| l.pid != own).map(|l| process(l.pid)).collect();
+        lines.extend(mounts());
+        lines.extend(cgroups());
+        lines.extend(names(Path::new("/sys/class/net")).into_iter().map(|n| format!("link {n}")));
+        lines.extend(files.iter().filter(|f| f.symlink_metadata().is_ok()).map(|f| format!("file {}", f.display())));
+        Self(lines)
+    }
+
+    /// What is left of a case, after a moment for the kernel to end namespaces and groups.
+    pub fn left(&self, files: &[PathBuf]) -> Vec<String> {
+        let end = Instant::now() + Duration::from_secs(3);
+        loop {
+            let now = Self::take(files);
+            let left: Vec<String> = now.0.difference(&self.0).map(|l| format!("left behind: {l}")).collect();
+            let gone = self.0.difference(&now.0).filter(|l| !l.starts_with("process ")).map(|l| format!("gone: {l}"));
+            let all: Vec<String> = left.into_iter().chain(gone).collect();
+            if all.is_empty() || Instant::now() >= end {
+                return all;
+            }
+            pause(Duration::from_millis(30));
+        }
+    }
+}
+
+/// Waits for the mount table to change, at most so long; other things are looked at again then.
+fn pause(within: Duration) {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+    if let Ok(file) = std::fs::File::open("/proc/self/mountinfo") {
+        let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
+        let _ = poll(&mut fds, PollTimeout::try_from(within).unwrap_or(PollTimeout::ZERO));
+    }
+}
+
+fn process(pid: i32) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = String::from_utf8_lossy(&line).replace('\0', " ");
+    format!("process {pid} {}", line.trim())
+}
+
+fn mounts() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mount = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        Some(format!("mount {} on {}", right.split(' ').next()?, left.split(' ').nth(4)?))
+    };
+    text.lines().filter_map(mount).collect()
+}
+
+fn cgroups() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let mut words = line.split(' ').skip(1);
+        if let (Some(at), Some("cgroup" | "cgroup2")) = (words.next(), words.next()) {
+            walk(Path::new(at), &mut found);
+        }
+    }
+    found
+}
+
+fn walk(dir: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            // The engine's own parent group stays; only containers' groups count.
+            if entry.file_name() != "skiff" {
+                found.push(format!("cgroup {}", entry.path().display()));
+            }
+            walk(&entry.path(), found);
+        }
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+}
