@@ -89,7 +89,8 @@ fn pause(within: Duration) {
     }
 }
 
-fn process(pid: i32) -> String {
+/// A process by number and command line.
+pub fn process(pid: i32) -> String {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let line = String::from_utf8_lossy(&line).replace('\0', " ");
     format!("process {pid} {}", line.trim())

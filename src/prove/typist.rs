@@ -102,8 +102,7 @@ impl Typist {
     pub fn last_line(&mut self, line: &str) -> Result<After, ProveError> {
         let from = self.send(line)?;
         let begin = Instant::now();
-        let mut before = Vec::new();
-        let mut quiet = 0;
+        let mut quiet = Quiet::default();
         loop {
             let more = match self.pump(Instant::now() + SETTLED) {
                 Ok(more) => more,
@@ -113,13 +112,37 @@ impl Typist {
             if self.is_echoed(from) && self.prompt_since(from).is_some() {
                 return Ok(After::Prompt(self.printed_since(from)));
             }
-            let family = prompt::family(self.pid());
-            quiet = if !more && family == before && !family.iter().any(|l| l.state == 'D') { quiet + 1 } else { 0 };
-            if self.is_echoed(from) && (quiet >= 3 || begin.elapsed() > RESTLESS) {
+            if self.is_echoed(from) && (quiet.long_enough(more, self.pid()) || begin.elapsed() > RESTLESS) {
                 return Ok(After::Stays(self.printed_since(from)));
             }
-            before = family;
         }
+    }
+
+    /// Waits until what runs in the background has come to rest as well; a loop never does.
+    pub fn settle(&mut self) -> Result<(), ProveError> {
+        let begin = Instant::now();
+        let mut quiet = Quiet::default();
+        loop {
+            match self.pump(Instant::now() + SETTLED) {
+                Ok(more) if quiet.long_enough(more, self.pid()) || begin.elapsed() > RESTLESS => return Ok(()),
+                Ok(_) => {}
+                Err(ProveError::Ended { .. }) => return Ok(()),
+                Err(other) => return Err(other),
+            }
+        }
+    }
+
+    /// Lets time pass, reading what the terminal shows meanwhile.
+    pub fn look_on(&mut self, within: Duration) -> Result<(), ProveError> {
+        let end = Instant::now() + within;
+        while Instant::now() < end {
+            match self.pump(end) {
+                Ok(_) => {}
+                Err(ProveError::Ended { .. }) => return Ok(()),
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
     }
 
     /// Types the lines; the last may stay in the foreground.
@@ -248,6 +271,23 @@ impl Typist {
             text.truncate(end);
         }
         text
+    }
+}
+
+/// Counts how often in a row nothing has moved.
+#[derive(Default)]
+struct Quiet {
+    before: Vec<prompt::Life>,
+    times: u32,
+}
+
+impl Quiet {
+    fn long_enough(&mut self, more: bool, shell: i32) -> bool {
+        let family = prompt::family(shell);
+        let still = !more && family == self.before && !family.iter().any(|l| l.state == 'D');
+        self.times = if still { self.times + 1 } else { 0 };
+        self.before = family;
+        self.times >= 3
     }
 }
 

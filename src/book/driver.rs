@@ -1,0 +1,52 @@
+//! mdBook as a library: nobody has to install it.
+
+use super::{BookError, Drydock};
+use crate::course::Course;
+use crate::kernel::OrSys;
+use include_dir::{Dir, include_dir};
+use mdbook_driver::MDBook;
+use std::path::{Path, PathBuf};
+
+static BOOK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/book");
+/// The engine's source, which the book quotes by anchors.
+static ENGINE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/engine");
+
+/// A folder that is gone when this is dropped.
+struct Aside(PathBuf);
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Builds the book into `to`. Gives the path of its first page.
+pub fn build(course: Course, to: &Path) -> Result<PathBuf, BookError> {
+    let told = |e: mdbook_preprocessor::errors::Error| BookError::Mdbook(format!("{e:#}"));
+    let aside = Aside(std::env::temp_dir().join(format!("drydock-book-{}", std::process::id())));
+    let root = aside.0.join("book");
+    unpack(&BOOK, &root)?;
+    unpack(&ENGINE, &aside.0.join("src/engine"))?;
+    let text = std::fs::read_to_string(root.join("book.toml")).or_sys("read book.toml")?;
+    let mut config: mdbook_preprocessor::config::Config = text.parse().map_err(told)?;
+    // The preprocessor is put in as a value; as a command it would run a second time.
+    config.set("preprocessor", serde_json::json!({})).map_err(told)?;
+    let to = std::path::absolute(to).or_sys_with(|| format!("find {}", to.display()))?;
+    config.build.build_dir.clone_from(&to);
+    let mut book = MDBook::load_with_config(&root, config).map_err(told)?;
+    book.with_preprocessor(Drydock::of(course));
+    book.build().map_err(told)?;
+    Ok(to.join("index.html"))
+}
+
+fn unpack(dir: &Dir<'_>, to: &Path) -> Result<(), BookError> {
+    std::fs::create_dir_all(to).or_sys_with(|| format!("make {}", to.display()))?;
+    for file in dir.files() {
+        let path = to.join(file.path().file_name().unwrap_or_default());
+        std::fs::write(&path, file.contents()).or_sys_with(|| format!("write {}", path.display()))?;
+    }
+    for below in dir.dirs() {
+        unpack(below, &to.join(below.path().file_name().unwrap_or_default()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! A place of its own for each exercise: learners' homes and an engine's root, all gone afterwards.
+
+use super::{ProveError, Setting, Typist, host};
+use crate::kernel::OrSys;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The folder of one exercise's cases.
+pub struct Room {
+    folder: PathBuf,
+    drydock: PathBuf,
+    docker: Option<String>,
+    course: Option<PathBuf>,
+}
+
+/// A learner in a room: a home of their own.
+pub struct Learner<'r> {
+    room: &'r Room,
+    /// DRYDOCK_HOME.
+    pub home: PathBuf,
+}
+
+impl Room {
+    /// Makes a folder of that name where temporary files go. `drydock` is the program to try.
+    pub fn make(name: &str, drydock: &Path, docker: Option<String>, course: Option<PathBuf>) -> Result<Self, ProveError> {
+        let name = format!("drydock-prove-{}-{}", std::process::id(), name.replace('/', "-"));
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).or_sys_with(|| format!("make {}", folder.display()))?;
+        Ok(Self { folder, drydock: drydock.to_owned(), docker, course })
+    }
+
+    /// A learner who has not begun.
+    pub fn learner(&self, name: &str) -> Learner<'_> {
+        Learner { room: self, home: self.folder.join(name) }
+    }
+
+    fn command(&self, program: &Path, home: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env("SKIFF_ROOT", self.folder.join("skiff")).env("DRYDOCK_HOME", home).env("NO_COLOR", "1").env_remove("DRYDOCK_COURSE");
+        // What may be inherited from a learner's shell.
+        command.env_remove("DRYDOCK_SHELL").env_remove("DRYDOCK_EXERCISE").env_remove("DOCKER_HOST");
+        if let Some(bash) = ["/bin/bash", "/usr/bin/bash"].iter().find(|b| Path::new(b).is_file()) {
+            command.env("SHELL", bash);
+        }
+        if let Some(docker) = &self.docker {
+            command.env("DOCKER_HOST", docker);
+        }
+        if let Some(course) = &self.course {
+            command.env("DRYDOCK_COURSE", course);
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Removes containers of the names, where a docker daemon was named: it is not ours to leave full.
+    pub fn clear_docker(&self, names: &[String]) {
+        if self.docker.is_some() {
+            let mut docker = self.command(Path::new("docker"), &self.folder);
+            let _ = docker.args(["rm", "-f"]).args(names).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        }
+    }
+
+    fn skiff(&self, args: &[&str]) {
+        let skiff = self.drydock.with_file_name("skiff");
+        let _ = self.command(&skiff, &self.folder).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let entries = std::fs::read_dir(self.folder.join("skiff/containers")).into_iter().flatten().flatten();
+        let ids: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        for id in &ids {
+            self.skiff(&["rm", "-f", id]);
+        }
+        if self.folder.join("skiff").exists() {
+            self.skiff(&["system", "prune", "-f"]);
+        }
+        host::end_all();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Learner<'_> {
+    /// `drydock ARGS…`: its exit code and what it printed.
+    pub fn drydock(&self, args: &[&str]) -> Result<(i32, String), ProveError> {
+        let mut command = self.room.command(&self.room.drydock, &self.home);
+        let output = command.args(args).output().or_sys_with(|| format!("run {}", self.room.drydock.display()))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let errors = text(&output.stderr);
+        let code = output.status.code().unwrap_or(255);
+        Ok((code, text(&output.stdout) + &errors))
+    }
+
+    /// As [`Learner::drydock`], where anything but success is an error.
+    pub fn must(&self, args: &[&str]) -> Result<String, ProveError> {
+        match self.drydock(args)? {
+            (0, text) => Ok(text),
+            (_, output) => Err(ProveError::Command { command: format!("drydock {}", args.join(" ")), output }),
+        }
+    }
+
+    /// Opens `drydock shell` on a terminal of its own.
+    pub fn shell(&self, setting: Setting) -> Result<Typist, ProveError> {
+        let mut command = self.room.command(&self.room.drydock, &self.home);
+        Typist::start(command.arg("shell"), setting)
+    }
+}
