@@ -19,6 +19,6 @@ pub use content::Content;
 pub use error::Error;
 pub use exercise::Exercise;
 pub use lesson::{Lesson, Part, PartKind};
-pub use load::{Chapter, Course};
+pub use load::{Chapter, Course, slug};
 pub use quiz::Question;
 pub use template::Facts;

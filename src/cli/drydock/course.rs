@@ -1,20 +1,40 @@
 //! `drydock course …`: for those who write it.
 
-use super::Outcome;
-use crate::course::{Course, lint};
-use clap::Subcommand;
+use super::{Outcome, boxed};
+use crate::course::{Content, Course, Error, lint, slug};
+use crate::kernel::OrSys;
+use crate::prove::{Bench, Case, stop};
+use clap::{Args, Subcommand};
+use colored::Colorize;
+use std::io::Write;
 
 /// `drydock course …`.
 #[derive(Debug, Subcommand)]
 pub enum CourseCommand {
     /// List all that is wrong with the course's files
     Lint,
+    /// Hold exercises to their contract, by typing every solution and every wrong answer
+    Test(Test),
+}
+
+/// Options of `drydock course test`.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Chapters or exercises; all if none is given
+    names: Vec<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Then also the whole course in order, by one learner, twice
+    #[arg(long, visible_alias = "twice")]
+    full: bool,
 }
 
 /// Runs it.
 pub fn run(command: CourseCommand, course: &Course) -> Outcome {
     match command {
         CourseCommand::Lint => Ok(lint_all(course)),
+        CourseCommand::Test(args) => test(&args, course),
     }
 }
 
@@ -29,3 +49,76 @@ fn lint_all(course: &Course) -> u8 {
     }
     u8::from(!findings.is_empty())
 }
+
+fn test(args: &Test, course: &Course) -> Outcome {
+    let ids = chosen(&args.names, course).map_err(boxed)?;
+    let drydock = std::env::current_exe().or_sys("find this program").map_err(boxed)?;
+    let bench = Bench {
+        course,
+        folder: if let Content::Folder(folder) = &course.content { Some(std::path::absolute(folder).unwrap_or_else(|_| folder.clone())) } else { None },
+        drydock,
+        stop: Some(stop().map_err(boxed)?),
+        docker: std::env::var("DRYDOCK_DOCKER_HOST").ok(),
+        must_run: std::env::var_os("DRYDOCK_MUST_RUN").is_some_and(|v| v == "1"),
+    };
+    let (mut run, mut failed, mut skipped) = (0, 0, 0);
+    let mut told = |case: &Case| {
+        run += 1;
+        failed += u32::from(!case.ok);
+        skipped += u32::from(case.got.starts_with("skipped"));
+        show(case, args.json);
+    };
+    let mut all = bench.prove(&ids, &mut told).map_err(boxed)?;
+    if args.full {
+        all &= bench.in_order(&ids, &mut told).map_err(boxed)?;
+    }
+    if !args.json {
+        println!("\n{run} cases, {failed} failed, {skipped} skipped");
+    }
+    Ok(u8::from(!all))
+}
+
+/// Ids of what was named: a chapter stands for its exercises.
+fn chosen(names: &[String], course: &Course) -> Result<Vec<String>, Error> {
+    let all = course.exercise_ids();
+    let mut ids = Vec::new();
+    for name in names {
+        match course.folder(name) {
+            Ok(folder) => ids.extend(all.iter().filter(|id| id.split('/').next() == Some(slug(folder))).cloned()),
+            Err(_) => ids.push(course.exercise_source(name)?.0),
+        }
+    }
+    Ok(if names.is_empty() { all } else { ids })
+}
+
+fn show(case: &Case, json: bool) {
+    let mut out = std::io::stdout().lock();
+    let line = if json {
+        serde_json::to_string(case).unwrap_or_default()
+    } else {
+        let word = match case.ok {
+            _ if case.got.starts_with("skipped") => "skip".yellow(),
+            true => "ok  ".green(),
+            false => "FAIL".red(),
+        };
+        format!("{word} {:5.2} s  {}: {}", case.took.as_secs_f32(), case.exercise, case.case)
+    };
+    // A reader who has gone has seen enough.
+    let _ = writeln!(out, "{line}");
+    if case.got.starts_with("skipped") && !json {
+        let _ = writeln!(out, "            {}", case.got);
+    }
+    if !case.ok {
+        let _ = failure(case, json);
+    }
+}
+
+/// What a person needs to see of a failure; beside JSON on standard error.
+fn failure(case: &Case, json: bool) -> std::io::Result<()> {
+    let mut text = format!("     expected  {}\n     got       {}\n", case.expected, case.got);
+    for line in case.detail.lines() {
+        text.push_str(&format!("     | {line}\n"));
+    }
+    if json { std::io::stderr().write_all(format!("{}: {}\n{text}", case.exercise, case.case).as_bytes()) } else { std::io::stdout().write_all(text.as_bytes()) }
+}
+

@@ -1,5 +1,6 @@
 //! `drydock`: one file a group of subcommands.
 
+mod book;
 pub mod course;
 mod learn;
 mod list;
@@ -68,6 +69,9 @@ enum Command {
     /// For authors: check the course's own files and exercises
     #[command(subcommand)]
     Course(course::CourseCommand),
+    /// Build the course as a book
+    #[command(subcommand)]
+    Book(book::BookCommand),
     /// Write shell completions to standard output
     #[command(hide = true)]
     Completions {
@@ -115,6 +119,7 @@ fn dispatch(cli: Cli) -> Outcome {
         }
         Some(Command::Man { folder }) => setup::man(&folder),
         Some(Command::Course(args)) => course::run(args, &course),
+        Some(Command::Book(args)) => book::run(args, course),
         Some(Command::Doctor(args)) => setup::doctor(&args, &course),
         other => {
             let mut desk = Desk::open(course)?;
