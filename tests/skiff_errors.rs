@@ -8,7 +8,14 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use support::{Room, outcome};
+use std::process::Command;
+use support::Room;
+
+/// Exit code, standard output, and standard error with its wrapped lines joined again.
+fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
+    let (code, out, err) = support::outcome(command);
+    (code, out, err.replace("\n       ", " "))
+}
 
 /// A room with `base` in it.
 fn room() -> Room {
