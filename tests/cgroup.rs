@@ -7,6 +7,7 @@
 #[macro_use]
 mod support;
 
+use drydock::kernel::Explain;
 use drydock::kernel::cgroup::device::{Kind, MKNOD, READ, Rule, WRITE};
 use drydock::kernel::cgroup::{Amount, Cgroup, Controller, Error, Event, Layout, Limit, Limits, Quota, Value, Version};
 use nix::errno::Errno;
@@ -102,6 +103,9 @@ impl Inmate {
 fn role() {
     let Ok(text) = std::env::var(ROLE) else { return };
     let (role, name) = text.split_once(' ').expect("a role and a cgroup");
+    if role == "delegated" {
+        return say(&as_nobody(name));
+    }
     let layout = Layout::read().expect("a cgroup filesystem");
     Cgroup::open(&layout, name).expect("readable").expect("it exists").join().expect("joins");
     say("joined");
@@ -119,6 +123,25 @@ fn role() {
 fn say(line: &str) {
     let mut out = std::io::stdout();
     writeln!(out, "{line}").and_then(|()| out.flush()).expect("a pipe");
+}
+
+/// What an ordinary user is told who wants a cgroup below the own one, `directory` or the root.
+fn as_nobody(directory: &str) -> String {
+    let procs = std::path::Path::new(directory).join("cgroup.procs");
+    std::fs::write(procs, "0").expect("root moves itself");
+    nix::unistd::setgroups(&[]).expect("root may");
+    nix::unistd::setgid(nix::unistd::Gid::from_raw(65534)).expect("root may");
+    nix::unistd::setuid(nix::unistd::Uid::from_raw(65534)).expect("root may");
+    let layout = Layout::read().expect("cgroups");
+    let tree = layout.unified.as_ref().expect("v2");
+    match tree.base() {
+        Ok(base) => {
+            let below = base.join("below");
+            let made = std::fs::create_dir(&below).and_then(|()| std::fs::remove_dir(&below));
+            format!("told {} {made:?}", base.display())
+        }
+        Err(error) => format!("told {error} | {} | {}", error.why().unwrap_or_default(), error.hint().unwrap_or_default()),
+    }
 }
 
 /// Touches memory page by page.
@@ -353,6 +376,45 @@ fn device_rules_refuse_what_they_do_not_name() {
     let rules = [rule(false, Kind::All, None), rule(true, Kind::Char, Some((1, 3)))];
     room.0.allow_devices(&rules).expect("root may");
     assert_eq!(room.start("open").go().1, Some(1), "null alone is named");
+}
+
+/// Starts this binary as user 65534 in a v2 cgroup, and returns what it was told.
+fn told_as_nobody(directory: &std::path::Path) -> String {
+    let output = Command::new("/proc/self/exe")
+        .args(["--exact", "role", "--nocapture", "--test-threads=1"])
+        .env(ROLE, format!("delegated {}", directory.display()))
+        .output()
+        .expect("this binary starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let told = text.lines().find_map(|line| Some(line.split_once("told ")?.1.to_string()));
+    told.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn an_ordinary_user_uses_what_was_delegated_and_else_is_told_how_to_get_it() {
+    ready();
+    require!(Root);
+    let layout = Layout::read().expect("cgroups");
+    let Some(tree) = &layout.unified else { return support::skip("there is no cgroup2 mount") };
+    let top = tree.mount.join(format!("drydock-test-delegated-{}", std::process::id()));
+    let session = top.join("session");
+    std::fs::create_dir_all(&session).expect("root may");
+    let refused = told_as_nobody(&session);
+    for part in ["", "cgroup.procs", "cgroup.subtree_control", "session", "session/cgroup.procs"] {
+        std::os::unix::fs::chown(top.join(part), Some(65534), Some(65534)).expect("root may");
+    }
+    let allowed = told_as_nobody(&session);
+    std::fs::remove_dir(&session).and_then(|()| std::fs::remove_dir(&top)).expect("empty");
+
+    let session = session.display();
+    assert_eq!(
+        refused,
+        format!(
+            "cannot make a cgroup below {session}: EACCES | this session's own cgroup, {session}, belongs to root: it was not delegated to you \
+             | start it in a delegated scope: systemd-run --user --scope -p Delegate=yes COMMAND"
+        )
+    );
+    assert_eq!(allowed, format!("{} Ok(())", top.display()));
 }
 
 #[test]

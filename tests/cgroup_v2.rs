@@ -12,7 +12,7 @@ use support::Room;
 use support::vm::{self, Kernel};
 
 /// The test programs that are run in the guest, by the name of their file in tests/.
-const INSIDE: &[&str] = &["cgroup"];
+const INSIDE: &[&str] = &["cgroup", "confine", "seccomp"];
 
 #[test]
 fn the_engines_cgroup_tests_pass_under_cgroup_v2() {
