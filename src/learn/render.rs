@@ -124,7 +124,7 @@ impl Page {
     fn end_code(&mut self) {
         let text = std::mem::take(&mut self.line);
         let info = self.code.take().unwrap_or_default();
-        let second = if info.contains("second") { "  (in a second terminal)\n" } else { "" };
+        let second = if info == "sh second" { "  (in a second terminal)\n" } else { "" };
         self.out.push_str(second);
         for line in text.lines() {
             if info.starts_with("sh") {
