@@ -1,5 +1,6 @@
 //! The steps that take power away, each carried out by a process of its own and looked at from
 //! /proc: capabilities, filter, limits, cgroup; and what happens in a wrong order.
+#![allow(clippy::print_stdout)]
 
 #[macro_use]
 mod support;
@@ -170,7 +171,7 @@ fn what_is_beyond_the_hosts_limits_is_clipped_and_noted() {
     let clipped = step.limits[0].clipped().expect("readable");
     step.carry_out(&mut inside).expect("clipped is done");
     match clipped {
-        None => assert_eq!(inside.notes, [String::new(); 0]),
+        None => assert_eq!(inside.notes, Vec::<String>::new()),
         Some(_) => assert_eq!(
             inside.notes,
             [format!("nofile={}:{} is more than this host allows without CAP_SYS_RESOURCE: set {now} instead", now.soft, now.hard + 1)]
