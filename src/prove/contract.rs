@@ -54,7 +54,7 @@ pub struct Bench<'c> {
 }
 
 /// The longest wait for a verdict that does not come at once.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a typed attempt must lead to.
 enum Wanted<'a> {
@@ -74,9 +74,12 @@ impl Bench<'_> {
     pub fn prove(&self, ids: &[String], told: &mut dyn FnMut(&Case)) -> Result<bool, ProveError> {
         host::adopt_orphans()?;
         let report = doctor::Report::make();
+        let store = self.room("store")?;
+        store.make_base();
         let mut all = true;
         for id in ids {
             let room = self.room(id)?;
+            room.furnish(&store);
             let mut tell = |case: Case| {
                 all &= case.ok;
                 told(&case);
@@ -211,6 +214,7 @@ impl Bench<'_> {
         shells.iter_mut().try_for_each(Typist::settle)?;
         let verdict = await_verdict(learner, &mut shells, wanted)?;
         let said = told(&verdict, wanted);
+        let containers = room.containers();
         learner.must(&["reset"])?;
         let mut left = outlived(&known, &mut shells)?;
         let again = self::verdict(learner)?;
@@ -222,7 +226,7 @@ impl Bench<'_> {
         if attempt.needs.iter().any(|n| n == "docker") {
             room.clear_docker(&exercise.touches.containers);
         }
-        left.extend(before.left(&files));
+        left.extend(before.left(&files, &containers));
         Ok(Tried {
             verdict: said,
             reset: if left.is_empty() { Ok(()) } else { Err(left) },

@@ -66,10 +66,36 @@ impl Room {
     }
 }
 
+impl Room {
+    /// Makes the image `base` once, for [`Room::furnish`].
+    pub fn make_base(&self) {
+        self.skiff(&["run", "--rm", "base", "true"]);
+    }
+
+    /// Copies the images of another room's engine: each exercise would make the same again.
+    pub fn furnish(&self, from: &Room) {
+        let to = self.folder.join("skiff");
+        let _ = std::fs::create_dir_all(&to);
+        for part in ["images", "layers"] {
+            let copied = Command::new("cp").arg("-a").arg(from.folder.join("skiff").join(part)).arg(&to).stderr(Stdio::null()).status();
+            if !copied.is_ok_and(|s| s.success()) {
+                // Half an image is worse than none: then the engine makes it.
+                let _ = std::fs::remove_dir_all(&to);
+                return;
+            }
+        }
+    }
+
+    /// Ids of the containers that are there now.
+    pub fn containers(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.join("skiff/containers")).into_iter().flatten().flatten();
+        entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+    }
+}
+
 impl Drop for Room {
     fn drop(&mut self) {
-        let entries = std::fs::read_dir(self.folder.join("skiff/containers")).into_iter().flatten().flatten();
-        let ids: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        let ids = self.containers();
         for id in &ids {
             self.skiff(&["rm", "-f", id]);
         }
