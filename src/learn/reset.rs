@@ -15,13 +15,14 @@ use std::process::{Command, Stdio};
 /// What was removed, in words, one entry a thing.
 pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Vec<String> {
     let mut removed = Vec::new();
+    let work = home.folder.join("work").join(exercise.id.replace('/', "-"));
     for name in &exercise.touches.containers {
         if engine(skiff, &["rm", "-f", name]) {
             removed.push(format!("container {name}"));
         }
     }
     if exercise.touches.processes {
-        removed.extend(processes(&exercise.id, since));
+        removed.extend(processes(&work, since));
     }
     if let Ok(layout) = Layout::read() {
         for name in &exercise.touches.cgroups {
@@ -50,7 +51,6 @@ pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Vec<
     for path in &exercise.touches.files {
         removed.extend(file(Path::new(path)));
     }
-    let work = home.folder.join("work").join(exercise.id.replace('/', "-"));
     if work.exists() && std::fs::remove_dir_all(&work).is_ok() {
         let _ = home.make(&work);
     }
@@ -73,8 +73,8 @@ fn file(path: &Path) -> Option<String> {
 }
 
 /// Ends every process that the learner's shell for this exercise started, the shell itself excepted.
-fn processes(id: &str, since: u64) -> Vec<String> {
-    let mark = format!("DRYDOCK_EXERCISE={id}");
+fn processes(work: &Path, since: u64) -> Vec<String> {
+    let mark = format!("DRYDOCK_WORK={}", work.display());
     let spared: Vec<i32> = ancestors();
     let mut ended = Vec::new();
     for pid in pids().into_iter().filter(|pid| !spared.contains(pid)) {

@@ -22,7 +22,8 @@ pub fn command(work: &Path, id: Option<&str>, nonce: &str) -> Result<Command, Sy
     path.push(std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()));
     command.env("PATH", path).env(MARK, nonce).current_dir(work);
     if let Some(id) = id {
-        command.env("DRYDOCK_EXERCISE", id);
+        // The folder is the learner's own: on a machine with several, each resets only what is theirs.
+        command.env("DRYDOCK_EXERCISE", id).env("DRYDOCK_WORK", work);
     }
     mark_prompt(&mut command, &shell, work)?;
     Ok(command)

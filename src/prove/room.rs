@@ -38,7 +38,7 @@ impl Room {
         let mut command = Command::new(program);
         command.env("SKIFF_ROOT", self.folder.join("skiff")).env("DRYDOCK_HOME", home).env("NO_COLOR", "1").env_remove("DRYDOCK_COURSE");
         // What may be inherited from a learner's shell.
-        command.env_remove("DRYDOCK_SHELL").env_remove("DRYDOCK_EXERCISE").env_remove("DOCKER_HOST");
+        command.env_remove("DRYDOCK_SHELL").env_remove("DRYDOCK_EXERCISE").env_remove("DRYDOCK_WORK").env_remove("DOCKER_HOST");
         if let Some(bash) = ["/bin/bash", "/usr/bin/bash"].iter().find(|b| Path::new(b).is_file()) {
             command.env("SHELL", bash);
         }
