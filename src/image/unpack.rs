@@ -159,7 +159,7 @@ impl Unpacking {
         }
         let kind = entry.header().entry_type();
         let link = entry.link_name_bytes().map(|l| l.into_owned());
-        let made = match (kind, link) {
+        match (kind, link) {
             (EntryType::Directory, _) => self.directory(&name, &path, &attributes),
             (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, _) => self.file(&name, entry, &attributes),
             (EntryType::Symlink, Some(to)) => self.symlink(&name, &to, &attributes),
@@ -177,9 +177,8 @@ impl Unpacking {
                 self.node(&name, kind, device, &attributes)
             }
             (EntryType::XGlobalHeader, _) => Ok(()),
-            (other, _) => return Err(refused(&format!("has the type {:?}, which layers do not have", char::from(other.as_byte())))),
-        };
-        made
+            (other, _) => Err(refused(&format!("has the type {:?}, which layers do not have", char::from(other.as_byte())))),
+        }
     }
 
     /// Where an error stands in the way to an entry, names what leads out.

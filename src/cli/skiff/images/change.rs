@@ -80,7 +80,7 @@ pub fn commit(args: &Commit, root: &Path) -> Outcome {
         author: args.author.clone(),
         message: args.message.clone(),
         command: container.record.command.clone(),
-        config: config,
+        config,
     };
     let made = save::commit(&Store::open(root), &parent, &container.folder().join("upper"), name.as_ref(), &with).map_err(boxed)?;
     println!("{}", made.id);
@@ -113,7 +113,7 @@ fn instruction(text: &str) -> Result<(String, Value), Error> {
         "WORKDIR" => one("WorkingDir", rest.into()),
         "USER" => one("User", rest.into()),
         "STOPSIGNAL" => one("StopSignal", rest.into()),
-        "ENV" if !rest.split_once('=').is_some_and(|(name, _)| !name.is_empty()) => Err(problem("it is written ENV NAME=value")),
+        "ENV" if rest.split_once('=').is_none_or(|(name, _)| name.is_empty()) => Err(problem("it is written ENV NAME=value")),
         "ENV" => one("Env", rest.into()),
         "LABEL" => match rest.split_once('=') {
             Some((name, value)) => one("Labels", json!({ name: value.trim_matches('"') })),
