@@ -126,6 +126,7 @@ pub fn prune(store: &Path) -> Result<Pruned, Error> {
     }
     half_made(store, &mut pruned)?;
     dangling_names(store);
+    crate::image::Store::open(store).sweep()?;
     let Ok(layout) = Layout::read() else { return Ok(pruned) };
     let known = ids(store);
     for id in Cgroup::children(&layout, step::PARENT)?.into_iter().filter(|id| !known.contains(id)) {

@@ -156,6 +156,14 @@ impl Store {
         Writer::open(self)
     }
 
+    /// Removes what a process left that was killed while it changed the store or unpacked a layer.
+    pub fn sweep(&self) -> Result<(), Error> {
+        if self.layout().join(".aside").exists() {
+            self.write()?;
+        }
+        unpack::sweep(&self.root.join("layers"))
+    }
+
     pub(super) fn index(&self) -> Result<ImageIndex, Error> {
         let path = self.layout().join("index.json");
         if !path.try_exists().or_sys_with(|| at("open", &path))? {

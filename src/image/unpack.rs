@@ -13,7 +13,7 @@
 //! An ordinary user's files stay theirs: owners are set by root only, and device nodes, which only
 //! root can make, are left out, as a container's /dev is made anew at each start.
 
-use super::aside::{Lock, fresh, sync_parent};
+use super::aside::{Lock, sync_parent};
 use super::error::at;
 use super::layer::{Hashing, broken_tar, tar_of};
 use super::store::check_digest;
@@ -41,20 +41,17 @@ pub const OPAQUE: &str = ".wh..wh..opq";
 /// Unpacks `blob` to `layers/<diff ID>`, unless another process did meanwhile.
 pub fn layer(layers: &Path, diff_id: &Digest, blob: impl Read) -> Result<(), Error> {
     let dir = layers.join(diff_id.digest());
-    let _lock = lock(layers)?;
+    let turn = Turn::take(layers)?;
     if dir.is_dir() {
         return Ok(());
     }
-    let aside = fresh(&layers.join(".aside"));
+    let aside = turn.aside.join("layer");
     fs::create_dir(&aside).or_sys_with(|| at("create", &aside))?;
     let unpacked = unpack_and_check(&aside, diff_id, blob).and_then(|()| {
         let root = File::open(&aside).or_sys_with(|| at("open", &aside))?;
         unistd::syncfs(&root).or_sys_with(|| at("write", &aside))?;
         Ok(fs::rename(&aside, &dir).or_sys_with(|| at("create", &dir))?)
     });
-    if unpacked.is_err() {
-        let _ = remove_tree(&aside);
-    }
     unpacked?;
     sync_parent(&dir)
 }
@@ -65,22 +62,43 @@ pub fn remove(layers: &Path, diff_id: &Digest) -> Result<(), Error> {
     if !dir.exists() {
         return Ok(());
     }
-    let _lock = lock(layers)?;
-    let aside = fresh(&layers.join(".aside"));
-    fs::rename(&dir, &aside).or_sys_with(|| at("remove", &dir))?;
-    remove_tree(&aside)
+    let turn = Turn::take(layers)?;
+    // What is in the turn's folder goes with the turn.
+    Ok(fs::rename(&dir, turn.aside.join("layer")).or_sys_with(|| at("remove", &dir))?)
 }
 
-/// Takes the lock under which layers are unpacked, and removes what a dead process left half-done.
-fn lock(layers: &Path) -> Result<Lock, Error> {
-    fs::create_dir_all(layers).or_sys_with(|| at("create", layers))?;
-    let lock = Lock::exclusive(&layers.join(".lock"))?;
-    let aside = layers.join(".aside");
-    if aside.exists() {
-        remove_tree(&aside)?;
+/// The right to unpack and to remove layers, one process at a time, and a folder to do it in.
+struct Turn {
+    aside: PathBuf,
+    _lock: Lock,
+}
+
+impl Turn {
+    /// Waits for it, and removes what a dead process left half-done.
+    fn take(layers: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(layers).or_sys_with(|| at("create", layers))?;
+        let lock = Lock::exclusive(&layers.join(".lock"))?;
+        let aside = layers.join(".aside");
+        if aside.exists() {
+            remove_tree(&aside)?;
+        }
+        fs::create_dir(&aside).or_sys_with(|| at("create", &aside))?;
+        Ok(Self { aside, _lock: lock })
     }
-    fs::create_dir(&aside).or_sys_with(|| at("create", &aside))?;
-    Ok(lock)
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let _ = remove_tree(&self.aside);
+    }
+}
+
+/// Removes what a process left that died while it unpacked.
+pub(super) fn sweep(layers: &Path) -> Result<(), Error> {
+    if layers.join(".aside").exists() {
+        Turn::take(layers)?;
+    }
+    Ok(())
 }
 
 fn unpack_and_check(dir: &Path, diff_id: &Digest, blob: impl Read) -> Result<(), Error> {

@@ -8,8 +8,7 @@ use super::error::at;
 use super::layer::{self, Hashing, LayerWriter};
 use super::store::{Image, Store, check_digest, name_of, named};
 use super::{Error, unpack};
-use crate::kernel::{OrSys, SysError};
-use nix::errno::Errno;
+use crate::kernel::OrSys;
 use oci_spec::image::{Descriptor, Digest, ImageIndex, MediaType};
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
@@ -39,16 +38,41 @@ impl<'a> Writer<'a> {
         fs::create_dir_all(&blobs).or_sys_with(|| at("create", &blobs))?;
         let lock = Lock::exclusive(&layout.join(".lock"))?;
         let aside = layout.join(".aside");
-        match fs::remove_dir_all(&aside) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(SysError::new(at("remove", &aside), Errno::EBUSY).into()),
-            _ => {}
+        // It is there only while somebody writes: the writer before has died.
+        let died = aside.exists();
+        if died {
+            fs::remove_dir_all(&aside).or_sys_with(|| at("remove", &aside))?;
         }
         fs::create_dir(&aside).or_sys_with(|| at("create", &aside))?;
         let version = layout.join("oci-layout");
         if !version.exists() {
             write_whole(&aside, &version, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         }
-        Ok(Writer { store, unnamed: Rc::default(), unpacked: RefCell::default(), _lock: lock })
+        let writer = Writer { store, unnamed: Rc::default(), unpacked: RefCell::default(), _lock: lock };
+        if died {
+            writer.sweep()?;
+        }
+        Ok(writer)
+    }
+
+    /// Removes blobs and layers that no image uses: what a writer brought that never came to name it.
+    fn sweep(&self) -> Result<(), Error> {
+        let images: Result<Vec<Image>, Error> = self.store.entries()?.iter().map(|e| self.store.image(&e.digest)).collect();
+        // Where an image cannot be read, nobody knows what it uses.
+        let Ok(images) = images else { return Ok(()) };
+        let used: BTreeSet<PathBuf> = images.iter().flat_map(blobs_of).map(|d| self.store.blob_path(&d)).collect();
+        let unpacked: BTreeSet<&PathBuf> = images.iter().flat_map(|i| &i.layers).collect();
+        let layers = self.store.root.join("layers");
+        for path in paths_in(&self.store.layout().join("blobs/sha256")).filter(|p| !used.contains(p)) {
+            fs::remove_file(&path).or_sys_with(|| at("remove", &path))?;
+        }
+        for path in paths_in(&layers).filter(|p| !unpacked.contains(p)) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if let Ok(diff_id) = Digest::from_str(&format!("sha256:{name}")) {
+                unpack::remove(&layers, &diff_id)?;
+            }
+        }
+        Ok(())
     }
 
     /// A blob to be written.
@@ -206,6 +230,7 @@ impl Drop for Writer<'_> {
         for diff_id in self.unpacked.borrow().iter() {
             let _ = unpack::remove(&self.store.root.join("layers"), diff_id);
         }
+        let _ = fs::remove_dir_all(self.aside());
     }
 }
 
@@ -243,6 +268,10 @@ impl Write for BlobWriter {
     fn flush(&mut self) -> io::Result<()> {
         self.aside.flush()
     }
+}
+
+fn paths_in(folder: &std::path::Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path())
 }
 
 fn blobs_of(image: &Image) -> Vec<Digest> {
