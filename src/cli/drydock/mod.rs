@@ -93,6 +93,8 @@ pub fn command() -> clap::Command {
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
+    // `drydock list | head` ends quietly, as any tool does.
+    let _ = crate::kernel::pidfd::default_signal(nix::sys::signal::Signal::SIGPIPE);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -102,6 +102,11 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Outcome {
     let root = cli.root.unwrap_or_else(default_root);
     let root = std::path::absolute(&root).unwrap_or(root);
+    if !matches!(cli.command, Command::Run(_) | Command::Exec(_) | Command::Step(_) | Command::Init(_)) {
+        // `skiff ps | head` ends quietly. Those left out have a container to look after, and an
+        // output that is gone is no reason to leave it.
+        let _ = crate::kernel::pidfd::default_signal(nix::sys::signal::Signal::SIGPIPE);
+    }
     match cli.command {
         Command::Run(args) => run::run(*args, &root),
         Command::Step(args) => step::run(args, &root),
