@@ -9,7 +9,7 @@ const SEED: &str = "book";
 
 /// The machine that the book speaks of: control groups version 2, an ordinary user with sudo.
 pub fn facts() -> Facts {
-    Facts::imagined(false, false)
+    crate::learn::facts::imagined(false, false)
 }
 
 /// A chapter as Markdown for mdBook.

@@ -25,20 +25,16 @@ impl std::fmt::Display for Finding {
     }
 }
 
-/// The four kinds of host that every template must render on.
-fn hosts() -> [Facts; 4] {
-    [Facts::imagined(true, true), Facts::imagined(true, false), Facts::imagined(false, true), Facts::imagined(false, false)]
-}
-
 struct Lint<'a> {
     course: &'a Course,
+    hosts: &'a [Facts],
     found: Vec<Finding>,
     ids: BTreeSet<String>,
 }
 
-/// Reads every file and collects all that is wrong.
-pub fn lint(course: &Course) -> Vec<Finding> {
-    let mut lint = Lint { course, found: Vec::new(), ids: BTreeSet::new() };
+/// Reads every file and collects all that is wrong; every text must render on each of `hosts`.
+pub fn lint(course: &Course, hosts: &[Facts]) -> Vec<Finding> {
+    let mut lint = Lint { course, hosts, found: Vec::new(), ids: BTreeSet::new() };
     for folder in &course.folders {
         match course.chapter(folder) {
             Ok(chapter) => lint.chapter(&chapter),
@@ -114,7 +110,7 @@ impl Lint<'_> {
             self.say(file, 0, "no place for the quiz: expected `## Quiz`");
         }
         self.references(file, lesson);
-        for facts in hosts() {
+        for facts in self.hosts {
             let values = Values::of(&facts);
             for part in &lesson.parts {
                 if let Err(error) = values.render(&part.text, file, part.line) {
@@ -176,7 +172,7 @@ impl Lint<'_> {
         for wrong in source.wrong.iter().filter(|w| w.refused.is_none()) {
             self.say(file, 0, format!("wrong answer {:?} does not say what it is `refused:` with", wrong.name));
         }
-        for facts in hosts() {
+        for facts in self.hosts {
             let values = Values::of(&facts).with(&source.drawn(id, "lint"), "/tmp/work");
             match source.fill(id, file, &values) {
                 Err(error) => return self.error(error),

@@ -1,8 +1,6 @@
 //! Texts adapt to the host: tera, with the host's facts and the learner's draws.
 
 use super::Error;
-use crate::kernel::cgroup::limit::Limit;
-use crate::kernel::cgroup::{Controller, Layout};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -33,11 +31,11 @@ pub struct CgroupFacts {
     /// Directory of the pids controller's hierarchy.
     pub pids: String,
     /// `memory.max` or `memory.limit_in_bytes`.
-    pub memory_max: &'static str,
+    pub memory_max: String,
     /// The file of the processes' limit.
-    pub pids_max: &'static str,
+    pub pids_max: String,
     /// The file of the CPU quota.
-    pub cpu_max: &'static str,
+    pub cpu_max: String,
 }
 
 /// The machine.
@@ -47,44 +45,6 @@ pub struct HostFacts {
     pub kernel: String,
     /// Its name.
     pub hostname: String,
-}
-
-impl Facts {
-    /// Reads this machine.
-    pub fn read() -> Self {
-        let layout = Layout::read().ok();
-        let uts = nix::sys::utsname::uname().ok();
-        let text = |s: &std::ffi::OsStr| s.to_string_lossy().into_owned();
-        let host = HostFacts {
-            kernel: uts.as_ref().map(|u| text(u.release())).unwrap_or_default(),
-            hostname: uts.as_ref().map(|u| text(u.nodename())).unwrap_or_default(),
-        };
-        let v1 = layout.as_ref().is_some_and(|l| l.is_v1(Controller::Memory));
-        let directory = |c: Controller| layout.as_ref().and_then(|l| l.directory(c)).map_or("/sys/fs/cgroup".into(), |d| d.display().to_string());
-        let directories = (directory(Controller::Memory), directory(Controller::Cpu), directory(Controller::Pids));
-        Self::of(nix::unistd::geteuid().is_root(), v1, directories, host)
-    }
-
-    /// Facts of an imagined machine: for the lint, which tries all four kinds.
-    pub fn imagined(root: bool, v1: bool) -> Self {
-        let below = |name: &str| if v1 { format!("/sys/fs/cgroup/{name}") } else { "/sys/fs/cgroup".to_owned() };
-        let host = HostFacts { kernel: "6.12.0".into(), hostname: "workbench".into() };
-        Self::of(root, v1, (below("memory"), below("cpu"), below("pids")), host)
-    }
-
-    fn of(root: bool, v1: bool, (memory, cpu, pids): (String, String, String), host: HostFacts) -> Self {
-        let cgroup = CgroupFacts {
-            version: if v1 { 1 } else { 2 },
-            memory,
-            cpu,
-            pids,
-            memory_max: Limit::Memory.file_name(v1),
-            pids_max: Limit::Pids.file_name(v1),
-            cpu_max: Limit::Cpus.file_name(v1),
-        };
-        let sudo_skiff = if root { "skiff" } else { "sudo \"$(command -v skiff)\"" };
-        Self { root, sudo_skiff, sudo: if root { String::new() } else { "sudo ".into() }, cgroup, host }
-    }
 }
 
 /// What is put into texts: facts, draws, the exercise's work folder.

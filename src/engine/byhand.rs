@@ -4,7 +4,8 @@
 //! it. The steps come from the same plan as a run's: a word such as `proc` picks that plan's step.
 
 use super::config::{self, Names};
-use super::container::{Container, Record, Status, check_name, fresh_id};
+use super::container::{Container, Record, Status};
+use super::find::{check_name, fresh_id};
 use super::enter::config_of;
 use super::error::Error;
 use super::hold::{Reply, Request, keeper};
@@ -40,7 +41,7 @@ pub fn start(store: &Path, name: &str, image: &Image) -> Result<i32, Error> {
         Fork::Child => {
             drop(told);
             let _ = nix::unistd::setsid();
-            let _ = super::run::leave_terminal();
+            let _ = super::monitor::leave_terminal();
             drop(tell);
             pidfd::exit_now(keeper::keep(&mut container, &listener))
         }

@@ -7,18 +7,21 @@
 //!
 //! Knows no lesson and draws nothing; progress is reported to the caller as values.
 
+pub mod attach;
 pub mod byhand;
 pub mod config;
 pub mod container;
 pub mod defaults;
 pub mod enter;
 pub mod error;
+pub mod find;
 pub mod hold;
 pub mod host;
 pub mod init;
 pub mod inside;
 pub mod life;
 pub mod log;
+pub mod monitor;
 pub mod names;
 pub mod passwd;
 pub mod plan;
@@ -28,6 +31,7 @@ pub mod run;
 pub mod seccomp;
 pub mod step;
 pub mod steps;
+pub mod stepwise;
 mod userland;
 
 pub use error::Error;

@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod doctor;
 pub mod error;
+pub mod facts;
 pub mod home;
 pub mod progress;
 pub mod render;

@@ -7,7 +7,7 @@ use super::room::{Learner, Room};
 use super::{ProveError, Setting, Typist};
 use crate::check::{Outcome, Verdict};
 use crate::course::exercise::Attempt;
-use crate::course::{Course, Exercise, Facts};
+use crate::course::{Course, Exercise};
 use crate::learn::{doctor, progress::Record};
 use nix::sys::signalfd::SignalFd;
 use serde::Serialize;
@@ -171,7 +171,7 @@ impl Bench<'_> {
         let text = std::fs::read_to_string(&file).map_err(|e| ProveError::Text(format!("{}: {e}", file.display())))?;
         let record: Record = serde_json::from_str(&text).map_err(|e| ProveError::Text(format!("{}: {e}", file.display())))?;
         let work = learner.home.join("work").join(id.replace('/', "-")).display().to_string();
-        self.course.exercise(id, &Facts::read(), &record.seed, &work).map_err(|e| ProveError::Text(e.to_string()))
+        self.course.exercise(id, &crate::learn::facts::read(), &record.seed, &work).map_err(|e| ProveError::Text(e.to_string()))
     }
 
     /// What the attempt needs and this machine lacks.

@@ -40,7 +40,7 @@ pub fn run(command: CourseCommand, course: &Course) -> Outcome {
 
 /// One line a finding. Exit code 1 if there is anything.
 fn lint_all(course: &Course) -> u8 {
-    let findings = lint::lint(course);
+    let findings = lint::lint(course, &crate::learn::facts::kinds());
     for finding in &findings {
         println!("{finding}");
     }

@@ -166,7 +166,7 @@ impl Desk {
             eprintln!("note: your progress could not be read: {reason}.");
             eprintln!("      It was set aside as {}; nothing is lost.", path.display());
         }
-        Ok(Self { course, progress, facts: Facts::read() })
+        Ok(Self { course, progress, facts: crate::learn::facts::read() })
     }
 }
 

@@ -5,7 +5,7 @@ use crate::engine::container::Container;
 use crate::engine::enter::{self, Request};
 use crate::engine::error::Error;
 use crate::engine::host::Host;
-use crate::engine::run;
+use crate::engine::attach::attached;
 use clap::Args;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -53,5 +53,5 @@ pub fn run(args: Exec, root: &Path) -> Outcome {
         tty: args.tty,
         privileged: args.privileged,
     };
-    run::attached(args.tty, args.interactive, |stdio| Ok(enter::enter(&container, &request, stdio, &host)?)).map(clamp).map_err(boxed)
+    attached(args.tty, args.interactive, |stdio| Ok(enter::enter(&container, &request, stdio, &host)?)).map(clamp).map_err(boxed)
 }

@@ -152,7 +152,7 @@ pub fn run(args: Run, root: &Path) -> Outcome {
     }
     if request.detach {
         let id = prepared.container.id().to_owned();
-        engine::detached(prepared, &request).map_err(boxed)?;
+        crate::engine::monitor::detached(prepared, &request).map_err(boxed)?;
         println!("{id}");
         return Ok(0);
     }
