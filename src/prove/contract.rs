@@ -179,12 +179,15 @@ impl Bench<'_> {
         needs.iter().chain(&attempt.needs).find_map(|need| match need.as_str() {
             "docker" if self.docker.is_some() => None,
             "docker" => Some("docker: DRYDOCK_DOCKER_HOST names no daemon that may be used".into()),
+            // By sudo a learner can type it. Here nobody types the password, and an ordinary user's
+            // examiner could only say of root's processes that it cannot tell.
+            "root" if !nix::unistd::geteuid().is_root() => Some("root: these tests run as an ordinary user".into()),
             other => doctor::met(other, report).err(),
         })
     }
 
     fn skipped(&self, id: &str, label: &str, expected: &str, why: &str) -> Case {
-        let ok = !self.must_run || why.starts_with("docker");
+        let ok = !self.must_run || why.starts_with("docker") || why.starts_with("root:");
         Case {
             exercise: id.to_owned(),
             case: label.to_owned(),
