@@ -37,6 +37,8 @@ impl Room {
     fn command(&self, program: &Path, home: &Path) -> Command {
         let mut command = Command::new(program);
         command.env("SKIFF_ROOT", self.folder.join("skiff")).env("DRYDOCK_HOME", home).env("NO_COLOR", "1").env_remove("DRYDOCK_COURSE");
+        // A newcomer's home: no start-up file of ours changes the prompt, or forks at each.
+        command.env("HOME", home);
         // What may be inherited from a learner's shell.
         command.env_remove("DRYDOCK_SHELL").env_remove("DRYDOCK_EXERCISE").env_remove("DRYDOCK_WORK").env_remove("DOCKER_HOST");
         if let Some(bash) = ["/bin/bash", "/usr/bin/bash"].iter().find(|b| Path::new(b).is_file()) {
