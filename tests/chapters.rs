@@ -103,6 +103,24 @@ fn record(file: &str, part: &Part, number: usize, count: usize, printed: &str) {
     std::fs::write(&path, text.replacen(&old, &format!("```output\n{printed}```"), 1)).expect("the lesson can be written");
 }
 
+/// Removes the groups that a chapter's text makes, in case it was not typed to its end. Dropped last.
+struct Groups(Vec<String>);
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        for hierarchy in support::host::hierarchies() {
+            for name in &self.0 {
+                let _ = std::fs::remove_dir(hierarchy.join(name));
+            }
+        }
+    }
+}
+
+fn groups(parts: &[Part]) -> Groups {
+    let words = parts.iter().flat_map(|p| p.text.split_whitespace());
+    Groups(words.filter(|w| w.starts_with("drydock-") && !w.contains(['/', '.'])).map(str::to_owned).collect())
+}
+
 /// Types the chapter, and looks at what is left of it.
 fn chapter_holds(folder: &str) {
     let _alone = alone();
@@ -112,6 +130,7 @@ fn chapter_holds(folder: &str) {
     let values = Values::of(&Facts::read());
     let file = format!("lessons/{folder}/lesson.md");
     let before = host::Picture::take(&[]);
+    let _groups = groups(&chapter.lesson.parts);
     let room = room(folder);
     // Whoever does an earlier chapter first has the image already.
     room.make_base();

@@ -92,10 +92,13 @@ impl Typist {
     pub fn line(&mut self, line: &str) -> Result<String, ProveError> {
         let from = self.send(line)?;
         let what = format!("the prompt after `{line}`");
-        match self.wait_for_prompt(from, &what) {
-            Ok(_) => Ok(self.printed_since(from)),
-            Err(error) => Err(error),
+        self.wait_for_prompt(from, &what)?;
+        let printed = self.printed_since(from);
+        if line.trim_end().ends_with('&') {
+            // No person is quick enough to signal a child before it has become its program.
+            self.settle()?;
         }
+        Ok(printed)
     }
 
     /// Types a line that may stay in the foreground: waits for the prompt, or until nothing moves.
