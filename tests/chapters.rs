@@ -8,8 +8,8 @@
 mod support;
 
 use drydock::course::template::Values;
-use drydock::course::{Content, Course, Facts, Part, PartKind, quiz::Kind};
-use drydock::learn::answer;
+use drydock::course::{Content, Course, Part, PartKind, quiz::Kind};
+use drydock::learn::{answer, facts};
 use drydock::prove::transcript::{self, Block};
 use drydock::prove::{Room, Setting, Typist, host};
 use std::path::{Path, PathBuf};
@@ -127,7 +127,7 @@ fn chapter_holds(folder: &str) {
     host::adopt_orphans().expect("any process may");
     let course = course();
     let chapter = course.chapter(folder).expect("the chapter can be read");
-    let values = Values::of(&Facts::read());
+    let values = Values::of(&facts::read());
     let file = format!("lessons/{folder}/lesson.md");
     let before = host::Picture::take(&[]);
     let _groups = groups(&chapter.lesson.parts);
@@ -192,7 +192,7 @@ fn questions_that_are_answered_by_running_something_have_the_right_answer() {
     let course = course();
     learner.must(&["start", &course.folders[0]]).expect("it starts");
     let mut typist = learner.shell(setting()).expect("a shell");
-    let values = Values::of(&Facts::read());
+    let values = Values::of(&facts::read());
     let mut wrong = Vec::new();
     for folder in &course.folders {
         let chapter = course.chapter(folder).expect("a chapter");
