@@ -1,6 +1,6 @@
 //! Finding containers by name, by id, or by the beginning of an id; and what may be a name.
 
-use super::container::Container;
+use super::container::{Container, Record, Status};
 use super::error::Error;
 use crate::kernel::{OrSys, SysError};
 use std::fs::{self, File};
@@ -11,8 +11,14 @@ impl Container {
     pub(super) fn open(store: &Path, id: &str) -> Result<Self, Error> {
         let path = store.join("containers").join(id).join("state.json");
         let text = fs::read(&path).or_sys_with(|| format!("read {}", path.display()))?;
-        let record = serde_json::from_slice(&text).map_err(|e| Error::Damaged { path, reason: e.to_string() })?;
-        Ok(Self { store: store.to_owned(), record, lock: None })
+        let record: Record = serde_json::from_slice(&text).map_err(|e| Error::Damaged { path, reason: e.to_string() })?;
+        let mut found = Self { store: store.to_owned(), record, lock: None };
+        let running = fs::read_to_string(found.folder().join("running")).ok().and_then(|pid| pid.parse().ok());
+        if let Some(pid) = running.filter(|_| found.record.status == Status::Creating) {
+            found.record.status = Status::Running;
+            found.record.pid = pid;
+        }
+        Ok(found)
     }
 
     /// All containers, oldest first; folders without a readable record are left out.

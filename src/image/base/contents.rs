@@ -154,6 +154,10 @@ fn skeleton() -> Tree {
         "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\nuser:x:1000:1000:user:/home:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     );
     tree.text("/etc/group", "root:x:0:\ndaemon:x:1:\nuser:x:1000:\nnogroup:x:65534:\n");
+    // What the engine binds over: there already, a run need not copy /etc up to make them.
+    for name in ["hostname", "hosts", "resolv.conf"] {
+        tree.text(&format!("/etc/{name}"), "");
+    }
     tree.text("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
     tree.text("/etc/os-release", "ID=skiff-base\nNAME=\"skiff base\"\nPRETTY_NAME=\"skiff base, made from the host's own tools\"\n");
     tree
