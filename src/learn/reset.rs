@@ -16,9 +16,12 @@ use std::process::{Command, Stdio};
 pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Vec<String> {
     let mut removed = Vec::new();
     let work = home.folder.join("work").join(exercise.id.replace('/', "-"));
-    for name in &exercise.touches.containers {
-        if engine(skiff, &["rm", "-f", name]) {
-            removed.push(format!("container {name}"));
+    let others = if exercise.touches.containers.is_empty() { Vec::new() } else { others() };
+    for program in std::iter::once(skiff).chain(others.iter().map(Path::new)) {
+        for name in &exercise.touches.containers {
+            if engine(program, &["rm", "-f", name]) {
+                removed.push(format!("container {name}"));
+            }
         }
     }
     if exercise.touches.processes {
@@ -55,6 +58,15 @@ pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Vec<
         let _ = home.make(&work);
     }
     removed
+}
+
+/// Other engines that a learner may have used: those that answer.
+fn others() -> Vec<&'static str> {
+    let answers = |engine: &&str| {
+        let mut ask = Command::new(engine);
+        ask.args(["ps", "-q"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+    };
+    ["docker", "podman"].into_iter().filter(answers).collect()
 }
 
 /// True when the engine said that it removed something.

@@ -54,14 +54,6 @@ impl Room {
         command
     }
 
-    /// Removes containers of the names, where a docker daemon was named: it is not ours to leave full.
-    pub fn clear_docker(&self, names: &[String]) {
-        if self.docker.is_some() {
-            let mut docker = self.command(Path::new("docker"), &self.folder);
-            let _ = docker.args(["rm", "-f"]).args(names).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        }
-    }
-
     fn skiff(&self, args: &[&str]) {
         let skiff = self.drydock.with_file_name("skiff");
         let _ = self.command(&skiff, &self.folder).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
