@@ -52,6 +52,26 @@ fn the_readme_has_the_two_commands_that_do_all_the_set_up() {
     assert!(source().join("tests/run").exists());
 }
 
+/// What the README shows below `$ COMMAND`, up to the next prompt or the end of the block.
+fn shown_below(command: &str) -> String {
+    let text = readme();
+    let after = text.split_once(&format!("\n$ {command}\n")).unwrap_or_else(|| panic!("the README does not show {command}")).1;
+    let lines = after.lines().take_while(|l| !l.starts_with("$ ") && !l.starts_with("```"));
+    lines.map(|l| format!("{l}\n")).collect()
+}
+
+#[test]
+fn the_recorded_session_is_what_happens() {
+    let room = Room::new();
+    let run = |arguments: &[&str]| support::outcome(room.drydock(arguments).env("COLUMNS", "80")).1;
+    let start = run(&["start", "namespaces/hostname"]);
+    let name = start.split('`').nth(1).expect("the goal names the hostname").to_owned();
+    // The name is drawn for each learner, and text is wrapped around it: words are compared.
+    let words = |text: &str| text.replace(&name, "amber-bison").split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&start), words(&shown_below("drydock start namespaces/hostname")));
+    assert_eq!(words(&run(&["check"])), words(&shown_below("drydock check")));
+}
+
 #[test]
 fn every_command_and_flag_in_the_readme_exists() {
     let mut unknown = Vec::new();
