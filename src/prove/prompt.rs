@@ -61,6 +61,11 @@ fn life(pid: i32) -> Option<(i32, Life)> {
     Some((number(1)? as i32, life))
 }
 
+/// Those of the family that are in a process group.
+pub fn in_group(family: &[Life], group: i32) -> Vec<i32> {
+    family.iter().filter(|l| l.group == group).map(|l| l.pid).collect()
+}
+
 /// True where a process of the family sleeps in a read of the terminal that it is in front of.
 /// Shells that edit lines wait in poll or pselect6; so does much else, hence only behind a prompt.
 pub fn somebody_reads(family: &[Life], behind_a_prompt: bool) -> bool {

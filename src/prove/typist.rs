@@ -2,6 +2,7 @@
 
 use super::error::ProveError;
 use super::prompt::{self, MARK, MORE};
+use crate::kernel::pidfd::Pidfd;
 use crate::kernel::{OrSys, pty, session};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -305,25 +306,28 @@ impl Drop for Typist {
         use nix::sys::signal::{Signal, kill, killpg};
         use nix::unistd::Pid;
         let pid = Pid::from_raw(self.pid());
+        // By descriptor, and before anything is signalled: nobody else can get these numbers.
+        let mut ending: Vec<Pidfd> = Pidfd::open(self.pid()).into_iter().collect();
         // 0 where the terminal has lost its session; killpg(0) would mean ourselves.
         if let Ok(front) = nix::unistd::tcgetpgrp(&self.master)
             && front.as_raw() > 1
         {
+            let group = prompt::in_group(&prompt::family(self.pid()), front.as_raw());
+            ending.extend(group.into_iter().filter_map(|pid| Pidfd::open(pid).ok()));
             let _ = killpg(front, Signal::SIGHUP);
         }
         let _ = kill(pid, Signal::SIGHUP);
         let _ = kill(pid, Signal::SIGCONT);
-        if !self.ends_within(Duration::from_millis(800)) {
-            let _ = kill(pid, Signal::SIGKILL);
+        let end = Instant::now() + Duration::from_millis(800);
+        for process in ending.iter().filter(|p| !self.sees_the_end_of(p, end)) {
+            let _ = process.signal(Signal::SIGKILL);
         }
         let _ = self.shell.wait();
     }
 }
 
 impl Typist {
-    fn ends_within(&mut self, within: Duration) -> bool {
-        let Ok(process) = crate::kernel::pidfd::Pidfd::open(self.pid()) else { return true };
-        let end = Instant::now() + within;
+    fn sees_the_end_of(&self, process: &Pidfd, end: Instant) -> bool {
         loop {
             // Whoever is still writing must not stop at a full terminal.
             let mut buffer = [0; 4096];
