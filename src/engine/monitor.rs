@@ -24,12 +24,12 @@ pub fn detached(mut prepared: Prepared, request: &Request) -> Result<(), Error> 
             let mut text = String::new();
             use std::io::Read;
             std::fs::File::from(told).read_to_string(&mut text).or_sys("hear from the monitor")?;
-            match text.as_str() {
-                "started" => Ok(()),
-                other => Err(serde_json::from_str::<super::step::StepError>(other)
-                    .map_err(|_| SysError::new("start the monitor", nix::errno::Errno::ECHILD))?
-                    .into()),
+            if let Some(notes) = text.strip_prefix("started") {
+                notes.lines().filter(|n| !n.is_empty()).for_each(|note| request.told.iter().for_each(|told| told(note)));
+                return Ok(());
             }
+            let lost = |_| SysError::new("start the monitor", nix::errno::Errno::ECHILD);
+            Err(serde_json::from_str::<super::step::StepError>(&text).map_err(lost)?.into())
         }
     }
 }
@@ -37,6 +37,8 @@ pub fn detached(mut prepared: Prepared, request: &Request) -> Result<(), Error> 
 /// The monitor: starts the container, says so, logs, waits, cleans up.
 fn monitor(prepared: &mut Prepared, request: &Request, tell: OwnedFd) -> i32 {
     let _ = nix::unistd::setsid();
+    // Its own standard error will be /dev/null; notes travel by the pipe.
+    prepared.told = None;
     let started = Signals::block().map_err(Error::from).and_then(|signals| {
         let log = Log::create(&prepared.container.folder())?;
         let (streams, theirs) = Log::streams(&log, request.tty)?;
@@ -51,7 +53,7 @@ fn monitor(prepared: &mut Prepared, request: &Request, tell: OwnedFd) -> i32 {
             return 125;
         }
     };
-    relay::write_all(tell.as_fd(), b"started");
+    relay::write_all(tell.as_fd(), format!("started\n{}", started.notes.join("\n")).as_bytes());
     drop(tell);
     if let Some(master) = started.terminal {
         streams = vec![Log::stream(&log, master, "stdout")];

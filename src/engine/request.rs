@@ -105,6 +105,8 @@ pub struct Request {
     pub host_ipc: bool,
     /// Shares the host's uts namespace.
     pub host_uts: bool,
+    /// Called with each thing that had to be done otherwise than asked.
+    pub told: Option<fn(&str)>,
     /// Where skiff's own program lies on the host, for `init`.
     pub program: PathBuf,
 }

@@ -32,6 +32,8 @@ pub struct Prepared {
     pub spec: Spec,
     /// What will be done.
     pub plan: Plan,
+    /// Who is told of what is done otherwise than asked.
+    pub told: Option<fn(&str)>,
 }
 
 /// The plan alone, with nothing made: for `--dry-run`.
@@ -69,7 +71,7 @@ pub fn prepare(store: &Path, request: &Request, image: &Image, host: &Host) -> R
         container.remove_all();
         return Err(error.into());
     }
-    Ok(Prepared { container, spec, plan })
+    Ok(Prepared { container, spec, plan, told: request.told })
 }
 
 /// A name that we made up may be taken already; then a part of the id goes with it.
@@ -134,6 +136,7 @@ fn start_and_wait(prepared: &mut Prepared, request: &Request, signals: &mut Sign
 pub(super) fn start(prepared: &mut Prepared, stdio: Vec<OwnedFd>) -> Result<Started, Error> {
     let container = &mut prepared.container;
     let started = spawn_straight(container.id(), container.store(), &prepared.plan.steps, stdio)?;
+    started.notes.iter().for_each(|note| prepared.told.iter().for_each(|told| told(note)));
     container.record.pid = started.process.pid();
     container.set_running()?;
     Ok(started)

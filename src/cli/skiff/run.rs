@@ -198,6 +198,7 @@ fn request(args: Run) -> Result<Request, Error> {
         detach: args.detach,
         remove: args.rm,
         ulimits: args.ulimit,
+        told: Some(|note| eprintln!("note: {note}")),
         host_pid: args.pid.is_some(),
         host_ipc: args.ipc.as_deref() == Some("host"),
         host_uts: args.uts.is_some(),

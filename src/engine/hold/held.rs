@@ -22,6 +22,8 @@ pub struct Started {
     pub process: Pidfd,
     /// The master side of its terminal, if it has one.
     pub terminal: Option<OwnedFd>,
+    /// What was done otherwise than asked, for the person who asked.
+    pub notes: Vec<String>,
 }
 
 /// A process that waits for its next step.
@@ -34,6 +36,8 @@ pub struct Held {
     pub terminal: Option<OwnedFd>,
     /// True once it has become the command.
     pub executed: bool,
+    /// What was done otherwise than asked.
+    pub notes: Vec<String>,
 }
 
 /// Starts a process that carries out `steps` to the last, which is exec.
@@ -46,13 +50,14 @@ pub fn spawn_straight(id: &str, store: &Path, steps: &[Step], stdio: Vec<OwnedFd
                 let _ = inside.upstream.tell(&Reply::Failed(error));
                 return;
             }
+            tell_notes(&mut inside);
         }
     })?;
     held.follow()?;
     if !held.executed {
         return Err(SysError::new("run a plan that does not end in exec", Errno::EINVAL).into());
     }
-    Ok(Started { process: held.process, terminal: held.terminal })
+    Ok(Started { process: held.process, terminal: held.terminal, notes: held.notes })
 }
 
 /// Starts a process that carries out one step after another, as they are sent.
@@ -68,11 +73,19 @@ pub fn spawn_held(id: &str, store: &Path) -> Result<Held, StepError> {
                 Ok(()) => Reply::Done,
                 Err(error) => Reply::Failed(error),
             };
+            tell_notes(&mut inside);
             if inside.upstream.tell(&reply).is_err() {
                 return;
             }
         }
     })
+}
+
+/// Passes on what a step had to do otherwise than asked.
+fn tell_notes(inside: &mut Inside) {
+    for note in std::mem::take(&mut inside.notes) {
+        let _ = inside.upstream.tell(&Reply::Note(note));
+    }
 }
 
 /// Forks; the child runs `life` and ends with it.
@@ -92,7 +105,7 @@ fn spawn(life: impl FnOnce(Upstream)) -> Result<Held, StepError> {
         }
         Fork::Parent(child) => {
             drop(theirs);
-            Ok(Held { socket: ours, process: Pidfd::open(child)?, terminal: None, executed: false })
+            Ok(Held { socket: ours, process: Pidfd::open(child)?, terminal: None, executed: false, notes: Vec::new() })
         }
     }
 }
@@ -116,6 +129,7 @@ impl Held {
                     old.wait()?;
                 }
                 Some((Reply::Terminal, mut fds)) => self.terminal = fds.pop(),
+                Some((Reply::Note(note), _)) => self.notes.push(note),
                 Some((Reply::Failed(error), _)) => return Err(error),
                 Some(_) => return Ok(()),
                 None => return self.ended(),

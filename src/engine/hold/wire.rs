@@ -35,6 +35,8 @@ pub enum Reply {
     Failed(StepError),
     /// A child took over; it has this pid on the host.
     Forked(i32),
+    /// Something had to be done otherwise than asked.
+    Note(String),
     /// The terminal's master side comes beside this message.
     Terminal,
     /// The process became the container's command.
