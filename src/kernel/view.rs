@@ -90,10 +90,7 @@ impl View {
         {
             lines.push(format!("namespace pid for children {inode}"));
         }
-        lines.extend(self.cgroups.iter().map(|(controllers, path)| {
-            let name = if controllers.is_empty() { "v2" } else { controllers };
-            format!("cgroup {name} {path}")
-        }));
+        lines.extend(self.cgroup_lines());
         lines.extend(self.hostname.iter().map(|name| format!("hostname {name}")));
         lines.push(format!("uid {}", numbers(&self.uids)));
         lines.push(format!("gid {}", numbers(&self.gids)));
@@ -112,8 +109,20 @@ impl View {
         lines.push(format!("seccomp {}", ["none", "strict", "filter"].get(self.seccomp as usize).unwrap_or(&"?")));
         lines.extend(self.nofile.iter().map(|n| format!("limit open files {n}")));
         lines.extend(self.links.iter().map(|link| format!("link {link}")));
-        lines.extend(self.mounts.iter().map(mount_line));
+        // Sorted: a copied mount namespace lists the same mounts in another order.
+        let mut mounts: Vec<String> = self.mounts.iter().map(mount_line).collect();
+        mounts.sort();
+        lines.extend(mounts);
         lines
+    }
+
+    /// Hierarchies that agree share a line: v1 has a dozen of them.
+    fn cgroup_lines(&self) -> Vec<String> {
+        let mut by_path: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (controllers, path) in &self.cgroups {
+            by_path.entry(path).or_default().push(if controllers.is_empty() { "v2" } else { controllers });
+        }
+        by_path.into_iter().map(|(path, names)| format!("cgroup {path} ({})", names.join(" "))).collect()
     }
 }
 

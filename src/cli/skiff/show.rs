@@ -4,6 +4,15 @@ use crate::engine::step::About;
 use crate::kernel::view::View;
 use colored::Colorize;
 use similar::{ChangeTag, TextDiff};
+use std::io::Write;
+
+/// Prints a line; a closed output is no reason to leave a container behind, so that is passed over.
+macro_rules! say {
+    ($($text:tt)*) => {
+        drop(writeln!(std::io::stdout(), $($text)*))
+    };
+}
+pub(super) use say;
 
 /// Columns as Docker prints them: three spaces apart, the last not padded.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
@@ -26,13 +35,13 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 pub fn wrapped(lead: &str, text: &str) {
     let width = textwrap::termwidth().min(100);
     let indent = " ".repeat(lead.len());
-    println!("{}", textwrap::fill(text, textwrap::Options::new(width).initial_indent(lead).subsequent_indent(&indent)));
+    say!("{}", textwrap::fill(text, textwrap::Options::new(width).initial_indent(lead).subsequent_indent(&indent)));
 }
 
 /// What is about to happen, and why.
 pub fn announce(number: Option<(usize, usize)>, about: &About) {
     let number = number.map(|(n, of)| format!("{n}/{of} ")).unwrap_or_default();
-    println!("{}", format!("{number}{}", about.name).bold());
+    say!("{}", format!("{number}{}", about.name).bold());
     wrapped("  what: ", &about.what);
     wrapped("  why:  ", about.why);
     wrapped("  call: ", &about.syscalls.join(", "));
@@ -42,8 +51,8 @@ pub fn announce(number: Option<(usize, usize)>, about: &About) {
 /// The whole plan: what `--dry-run` prints.
 pub fn plan(steps: &[About]) {
     for (number, about) in steps.iter().enumerate() {
-        println!("{:>2}  {:<13} {}", number + 1, about.name.bold(), about.what);
-        println!("    {:<13} {}", "", about.syscalls.join(", ").dimmed());
+        say!("{:>2}  {:<13} {}", number + 1, about.name.bold(), about.what);
+        say!("    {:<13} {}", "", about.syscalls.join(", ").dimmed());
     }
 }
 
@@ -56,26 +65,26 @@ pub fn changes(before: &View, after: &View) {
         let line = change.value().trim_end();
         match change.tag() {
             ChangeTag::Equal => continue,
-            ChangeTag::Delete => println!("  {}", format!("- {line}").red()),
-            ChangeTag::Insert => println!("  {}", format!("+ {line}").green()),
+            ChangeTag::Delete => say!("  {}", format!("- {line}").red()),
+            ChangeTag::Insert => say!("  {}", format!("+ {line}").green()),
         }
         any = true;
     }
     if !any {
-        println!("  (nothing that /proc shows of this process has changed)");
+        say!("  (nothing that /proc shows of this process has changed)");
     }
-    println!();
+    say!();
 }
 
 /// A process in the kernel's eyes, its namespaces beside ours.
 pub fn view(view: &View, own: &View) {
-    println!("process {} here, {} inside", view.pid, view.pids.last().copied().unwrap_or_default());
+    say!("process {} here, {} inside", view.pid, view.pids.last().copied().unwrap_or_default());
     for (kind, inode) in &view.namespaces {
         let shared = if own.namespaces.get(kind) == Some(inode) { "shared with the host" } else { "its own" };
-        println!("  namespace {:<7} {inode}  {shared}", kind.to_string());
+        say!("  namespace {:<7} {inode}  {shared}", kind.to_string());
     }
     let rest = view.lines();
     for line in rest.iter().filter(|l| !l.starts_with("namespace ") && !l.starts_with("pid ")) {
-        println!("  {line}");
+        say!("  {line}");
     }
 }

@@ -1,5 +1,6 @@
 //! `skiff step …` and `skiff run --step`: one step at a time, and what each changed in the kernel.
 
+use super::show::say;
 use super::words::{self, Word};
 use super::{Outcome, boxed, clamp, show as draw};
 use crate::engine::Error;
@@ -11,7 +12,7 @@ use crate::engine::step::{Carry, Step as EngineStep};
 use crate::engine::{byhand, request};
 use crate::kernel::view::View;
 use clap::{Args, Subcommand};
-use std::io::{BufRead, Write};
+use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 
 /// `skiff step …`.
@@ -66,9 +67,9 @@ fn new(name: &str, image: &str, root: &Path) -> Outcome {
     std::fs::create_dir_all(root).or_sys_with(|| format!("make {}", root.display())).map_err(|e| boxed(Error::from(e)))?;
     let image = super::run::find_image(root, image)?;
     let pid = byhand::start(root, name, &image).map_err(boxed)?;
-    println!("{name}: process {pid} is held. It shares everything with the host so far.");
-    println!("See it from outside: ls -l /proc/{pid}/ns");
-    println!("Next, in an order of your choice: skiff step --help");
+    say!("{name}: process {pid} is held. It shares everything with the host so far.");
+    say!("See it from outside: ls -l /proc/{pid}/ns");
+    say!("Next, in an order of your choice: skiff step --help");
     Ok(0)
 }
 
@@ -91,24 +92,24 @@ fn one(container: &Container, word: &Word) -> Outcome {
 
 fn show(container: &Container) -> Outcome {
     let (steps, pid) = byhand::done(container).map_err(boxed)?;
-    println!("{}: process {pid}", container.name());
+    say!("{}: process {pid}", container.name());
     for (number, step) in steps.iter().enumerate() {
         let about = step.about();
-        println!("{:>3}  {:<13} {}", number + 1, about.name, about.what);
+        say!("{:>3}  {:<13} {}", number + 1, about.name, about.what);
     }
     let view = View::of(pid).map_err(|e| boxed(Error::from(e)))?;
     let own = View::of(std::process::id() as i32).map_err(|e| boxed(Error::from(e)))?;
-    println!();
+    say!();
     draw::view(&view, &own);
     Ok(0)
 }
 
 fn undo(container: &Container) -> Outcome {
     let (step, pid) = byhand::undo(container).map_err(boxed)?;
-    println!("took back: {}", step.about().what);
-    println!("The kernel has no way back from it: a process cannot return to a namespace it has left without");
-    println!("a descriptor of it, nor take back a capability. So the old process was ended, and all steps but");
-    println!("the last were replayed in a new one: process {pid}.");
+    say!("took back: {}", step.about().what);
+    say!("The kernel has no way back from it: a process cannot return to a namespace it has left without");
+    say!("a descriptor of it, nor take back a capability. So the old process was ended, and all steps but");
+    say!("the last were replayed in a new one: process {pid}.");
     Ok(0)
 }
 
@@ -126,7 +127,7 @@ pub fn run_stepwise(prepared: Prepared, asked: &request::Request) -> Outcome {
                 Answer::ToTheEnd => ask_each = false,
                 Answer::Quit => {
                     run.give_up();
-                    println!("stopped before this step; nothing is left");
+                    say!("stopped before this step; nothing is left");
                     return Ok(125);
                 }
             }
@@ -152,10 +153,15 @@ enum Answer {
 }
 
 fn answer() -> Answer {
-    print!("  [Enter] do it   [c] all of them   [q] stop > ");
+    let _ = write!(std::io::stdout(), "  [Enter] do it   [c] all of them   [q] stop > ");
     let _ = std::io::stdout().flush();
     let mut line = String::new();
-    match std::io::stdin().lock().read_line(&mut line) {
+    let answered = std::io::stdin().lock().read_line(&mut line);
+    if !std::io::stdin().is_terminal() {
+        // A terminal echoes the Enter; a pipe does not.
+        say!();
+    }
+    match answered {
         Ok(n) if n > 0 => match line.trim() {
             "c" => Answer::ToTheEnd,
             "q" => Answer::Quit,

@@ -35,7 +35,7 @@ impl Carry for Unshare {
             name: "unshare",
             what: match &self.path {
                 Some(path) => format!("enter the {} namespace at {}", self.ns, path.display()),
-                None => format!("make a {} namespace", self.ns),
+                None => format!("make a new {} namespace", self.ns),
             },
             why,
             man,
