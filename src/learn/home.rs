@@ -65,7 +65,8 @@ impl Home {
         let what = || format!("write {}", path.display());
         self.make(path.parent().unwrap_or(&self.folder))?;
         let aside = path.with_extension(format!("new{}", std::process::id()));
-        let written = std::fs::File::create(&aside).and_then(|mut f| f.write_all(bytes).and_then(|()| f.sync_all()));
+        let fresh = std::fs::OpenOptions::new().write(true).create_new(true).open(&aside);
+        let written = fresh.and_then(|mut f| f.write_all(bytes).and_then(|()| f.sync_all()));
         let written = written.and_then(|()| {
             self.give(&aside);
             std::fs::rename(&aside, path)

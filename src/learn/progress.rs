@@ -7,7 +7,8 @@ use super::{Error, Home};
 use crate::kernel::OrSys;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -84,7 +85,9 @@ impl Progress {
     pub fn open(home: Home) -> Result<Self, Error> {
         home.make(&home.folder)?;
         let path = home.folder.join("lock");
-        let lock = File::create(&path).or_sys_with(|| format!("open {}", path.display()))?;
+        // Under sudo this is root in a folder of the learner's: a link there is not followed.
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW).open(&path);
+        let lock = lock.or_sys_with(|| format!("open {}", path.display()))?;
         home.give(&path);
         lock.lock().or_sys("lock your progress")?;
         let file = home.folder.join("progress.json");
