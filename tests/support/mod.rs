@@ -43,14 +43,28 @@ pub enum Need {
 macro_rules! require {
     ($($need:ident $(($arg:expr))?),+ $(,)?) => {
         $(
-            if let Err(why) = $crate::support::Need::$need $(($arg))?.met() {
-                return $crate::support::skip(&why);
+            let need = $crate::support::Need::$need $(($arg))?;
+            if let Err(why) = need.met() {
+                return match need.lane() {
+                    Some(lane) => $crate::support::say_skipped(&format!("{why}; it runs {lane}")),
+                    None => $crate::support::skip(&why),
+                };
             }
         )+
     };
 }
 
 impl Need {
+    /// Where else `tests/run` runs a test with this need: no machine has cgroup v1 and v2 at once,
+    /// and nobody is root and an ordinary user. There it must run.
+    pub fn lane(self) -> Option<&'static str> {
+        match self {
+            Need::V2Controller(_) => Some("in the guest with cgroup v2"),
+            Need::OrdinaryUser => Some("as an ordinary user"),
+            _ => None,
+        }
+    }
+
     /// `Err` says in words what is missing.
     pub fn met(self) -> Result<(), String> {
         let root = nix::unistd::geteuid().is_root();
@@ -86,6 +100,13 @@ pub fn skip(why: &str) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("a test");
     assert!(std::env::var_os("DRYDOCK_MUST_RUN").is_none_or(|v| v != "1"), "{name} must run here, but {why}");
+    say_skipped(why);
+}
+
+/// Says it, and no more.
+pub fn say_skipped(why: &str) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test");
     // In one write, and on a line of its own among the dots.
     let _ = std::io::stderr().write_all(format!("\nskipped {name}: {why}\n").as_bytes());
 }
