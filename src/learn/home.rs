@@ -65,6 +65,8 @@ impl Home {
         let what = || format!("write {}", path.display());
         self.make(path.parent().unwrap_or(&self.folder))?;
         let aside = path.with_extension(format!("new{}", std::process::id()));
+        // What a killed process of the same number left.
+        let _ = std::fs::remove_file(&aside);
         let fresh = std::fs::OpenOptions::new().write(true).create_new(true).open(&aside);
         let written = fresh.and_then(|mut f| f.write_all(bytes).and_then(|()| f.sync_all()));
         let written = written.and_then(|()| {

@@ -72,10 +72,8 @@ impl Cgroup {
         let layout = Layout::read()?;
         let group = match cgroup::Cgroup::create(&layout, &name(&inside.id), &self.limits) {
             // An ordinary user's container without limits needs no cgroup of its own.
-            Err(Error::NotDelegated { .. }) if self.limits.is_empty() => {
-                inside.notes.push("no cgroup of its own: none was delegated to this user".into());
-                return Ok(());
-            }
+            // Nothing was asked for that it cannot give, so there is nothing to say either.
+            Err(Error::NotDelegated { .. }) if self.limits.is_empty() => return Ok(()),
             made => made?,
         };
         let filled = group.limit(&self.limits).and_then(|()| self.rule_devices(&group, inside)).and_then(|()| group.join());
