@@ -8,6 +8,7 @@ use crate::kernel::cgroup::Layout;
 use crate::kernel::userns::{IdRange, granted_range};
 use nix::unistd::{getegid, geteuid};
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// The facts that a plan depends on.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ impl Host {
     pub fn read() -> Result<Self, SysError> {
         let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
         let rootless = !crate::kernel::userns::is_host_root();
-        Ok(Self { rootless, uid, gid, granted: if rootless { granted(uid) } else { None }, cgroups: Layout::read().ok() })
+        Ok(Self { rootless, uid, gid, granted: if rootless { granted(uid) } else { None }, cgroups: layout().ok() })
     }
 
     /// The maps of a rootless container: its root is us; more ids where they are granted.
@@ -43,6 +44,16 @@ impl Host {
         }
         (uids, gids)
     }
+}
+
+/// Where the control groups are, read once: they do not move during a run.
+pub fn layout() -> Result<Layout, crate::kernel::cgroup::Error> {
+    static LAYOUT: OnceLock<Layout> = OnceLock::new();
+    if let Some(known) = LAYOUT.get() {
+        return Ok(known.clone());
+    }
+    let read = Layout::read()?;
+    Ok(LAYOUT.get_or_init(|| read).clone())
 }
 
 fn granted(uid: u32) -> Option<(IdRange, IdRange)> {

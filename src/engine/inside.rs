@@ -9,7 +9,7 @@ use crate::kernel::ns::Ns;
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// State of the process that becomes the container, from its first step to exec.
@@ -66,7 +66,7 @@ impl Inside {
     }
 
     /// The directory that is, or will be, the container's `/`.
-    pub fn root(&mut self) -> Result<impl AsFd + use<'_>, SysError> {
+    pub fn root(&mut self) -> Result<BorrowedFd<'_>, SysError> {
         if self.root.is_none() {
             self.root = Some(open_dir(Path::new("/"))?);
         }

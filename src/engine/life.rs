@@ -7,7 +7,8 @@ use super::container::{Container, Status, is_locked};
 use super::find::ids;
 use super::error::Error;
 use super::steps::cgroup as step;
-use crate::kernel::cgroup::{Cgroup, Event, Layout};
+use super::host::layout;
+use crate::kernel::cgroup::{Cgroup, Event};
 use crate::kernel::pidfd::Pidfd;
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 /// True when the kernel has killed a process in the container's cgroup for want of memory.
 pub fn oom_killed(id: &str) -> bool {
-    let open = || Cgroup::open(&Layout::read().ok()?, &step::name(id)).ok()?;
+    let open = || Cgroup::open(&layout().ok()?, &step::name(id)).ok()?;
     open().and_then(|group| group.count(Event::OomKill)).is_some_and(|n| n > 0)
 }
 
@@ -128,7 +129,7 @@ pub fn prune(store: &Path) -> Result<Pruned, Error> {
     half_made(store, &mut pruned)?;
     dangling_names(store);
     crate::image::Store::open(store).sweep()?;
-    let Ok(layout) = Layout::read() else { return Ok(pruned) };
+    let Ok(layout) = layout() else { return Ok(pruned) };
     let known = ids(store);
     for id in Cgroup::children(&layout, step::PARENT)?.into_iter().filter(|id| !known.contains(id)) {
         // Another root's running container has its cgroup here too: one with processes is not ours to end.

@@ -11,7 +11,7 @@ use super::{OrSys, SysError};
 use nix::errno::Errno;
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::path::{Component, Path};
+use std::path::Path;
 
 /// Mount attributes (mount_setattr(2)); they bind to the mount, not to the file system.
 pub mod attr {
@@ -207,42 +207,35 @@ pub fn open_in_root(root: impl AsFd, path: &Path, flags: libc::c_int, mode: u32)
 }
 
 /// Opens the directory `path` inside `root`, making what is missing of it (mode 0755).
-pub fn make_dir_in_root(root: impl AsFd, path: &Path) -> Result<OwnedFd, SysError> {
+pub fn make_dir_in_root(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, SysError> {
     let flags = libc::O_PATH | libc::O_DIRECTORY;
-    if let Ok(found) = open_in_root(root.as_fd(), path, flags, 0) {
-        return Ok(found);
+    match open_in_root(root, path, flags, 0) {
+        Err(e) if e.errno == Errno::ENOENT => {}
+        other => return other,
     }
-    let mut walked = std::path::PathBuf::from("/");
-    let mut here = open_in_root(root.as_fd(), &walked, flags, 0)?;
-    for part in path.components().filter(|p| matches!(p, Component::Normal(_))) {
-        walked.push(part);
-        here = match open_in_root(root.as_fd(), &walked, flags, 0) {
-            Ok(found) => found,
-            Err(e) if e.errno == Errno::ENOENT => {
-                let name = Path::new(part.as_os_str());
-                let mode = nix::sys::stat::Mode::from_bits_truncate(0o755);
-                match nix::sys::stat::mkdirat(here.as_fd(), name, mode) {
-                    Ok(()) | Err(Errno::EEXIST) => {}
-                    Err(e) => return Err(SysError::new(format!("make {} in the container's root", walked.display()), e)),
-                }
-                open_in_root(root.as_fd(), &walked, flags, 0)?
-            }
-            Err(e) => return Err(e),
-        };
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+        return open_in_root(root, path, flags, 0);
+    };
+    let here = make_dir_in_root(root, if above.as_os_str().is_empty() { Path::new(".") } else { above })?;
+    let mode = nix::sys::stat::Mode::from_bits_truncate(0o755);
+    match nix::sys::stat::mkdirat(&here, Path::new(name), mode) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(e) => return Err(SysError::new(format!("make {} in the container's root", path.display()), e)),
     }
-    Ok(here)
+    // From the root again: where `name` was a link after all, it is followed inside.
+    open_in_root(root, path, flags, 0)
 }
 
 /// Opens the file `path` inside `root`, making it and the directories above it if missing: a bind
 /// mount of a file needs a file to lie on.
-pub fn make_file_in_root(root: impl AsFd, path: &Path) -> Result<OwnedFd, SysError> {
-    match open_in_root(root.as_fd(), path, libc::O_PATH, 0) {
+pub fn make_file_in_root(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, SysError> {
+    match open_in_root(root, path, libc::O_PATH, 0) {
         Err(e) if e.errno == Errno::ENOENT => {
             if let Some(parent) = path.parent() {
-                make_dir_in_root(root.as_fd(), parent)?;
+                make_dir_in_root(root, parent)?;
             }
-            drop(open_in_root(root.as_fd(), path, libc::O_CREAT | libc::O_RDONLY, 0o644)?);
-            open_in_root(root.as_fd(), path, libc::O_PATH, 0)
+            drop(open_in_root(root, path, libc::O_CREAT | libc::O_RDONLY, 0o644)?);
+            open_in_root(root, path, libc::O_PATH, 0)
         }
         other => other,
     }

@@ -241,7 +241,7 @@ fn limits(args: &Run) -> Result<Limits, Error> {
             return Err(option("--memory", text, "the smallest is 6m, or nothing could start", "--memory 64m"));
         }
         limits.memory = Some(Amount::Of(size));
-        limits.memory_swap = crate::engine::defaults::memory_swap(limits.memory, crate::kernel::cgroup::Layout::read()?.counts_swap());
+        limits.memory_swap = crate::engine::defaults::memory_swap(limits.memory, crate::engine::host::layout()?.counts_swap());
     }
     match args.memory_swap.as_deref() {
         None => {}

@@ -8,13 +8,14 @@
 //! outside the process: [`undo`] removes it, also after a run that was killed.
 //! Left out: systemd scopes, `update` of a running container.
 
+use crate::engine::host::layout;
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
 use crate::kernel::Explain;
 use crate::kernel::caps;
 use crate::kernel::cgroup::device::{Kind, Rule};
 use crate::kernel::cgroup::limit::{PERIOD, Throttle};
-use crate::kernel::cgroup::{self, Amount, Error, Layout, Limit, Limits, Quota};
+use crate::kernel::cgroup::{self, Amount, Error, Limit, Limits, Quota};
 use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxResources};
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +39,7 @@ pub fn name(id: &str) -> String {
 
 /// Kills whatever is left in the cgroup of container `id` and removes it. Nothing there is no error.
 pub fn undo(id: &str) -> Result<(), Error> {
-    match cgroup::Cgroup::open(&Layout::read()?, &name(id))? {
+    match cgroup::Cgroup::open(&layout()?, &name(id))? {
         Some(group) => group.destroy(),
         None => Ok(()),
     }
@@ -69,7 +70,7 @@ impl Cgroup {
     }
 
     fn set_up(&self, inside: &mut Inside) -> Result<(), Error> {
-        let layout = Layout::read()?;
+        let layout = layout()?;
         let group = match cgroup::Cgroup::create(&layout, &name(&inside.id), &self.limits) {
             // An ordinary user's container without limits needs no cgroup of its own.
             // Nothing was asked for that it cannot give, so there is nothing to say either.

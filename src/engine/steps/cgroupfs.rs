@@ -13,7 +13,8 @@ use crate::kernel::mount::{self, attr};
 use crate::kernel::ns::Ns;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
 /// The `cgroupfs` step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,9 +66,8 @@ impl Carry for CgroupFs {
             let controllers: Vec<String> = hierarchy.split(',').map(String::from).collect();
             match mount::detached("cgroup", "cgroup", &controllers, attributes) {
                 Ok(made) => {
-                    let at = self.target.join(hierarchy);
-                    let onto = mount::make_dir_in_root(inside.root()?, &at)?;
-                    mount::attach(&made, onto, &at.to_string_lossy())?;
+                    let onto = mount::make_dir_in_root(base.as_fd(), Path::new(hierarchy))?;
+                    mount::attach(&made, onto, &self.target.join(hierarchy).to_string_lossy())?;
                 }
                 // A hierarchy whose folder is not named after its controllers: leave it out.
                 Err(e) if matches!(e.errno, Errno::EBUSY | Errno::EINVAL | Errno::ENOENT | Errno::EPERM) => {}

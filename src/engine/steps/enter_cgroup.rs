@@ -7,7 +7,8 @@ use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
 use crate::engine::steps::cgroup::name;
 use crate::kernel::Explain;
-use crate::kernel::cgroup::{Cgroup, Error, Layout};
+use crate::engine::host::layout;
+use crate::kernel::cgroup::{Cgroup, Error};
 use serde::{Deserialize, Serialize};
 
 /// The `enter-cgroup` step.
@@ -27,7 +28,7 @@ impl Carry for EnterCgroup {
 
     fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
         let join = || -> Result<(), Error> {
-            match Cgroup::open(&Layout::read()?, &name(&inside.id))? {
+            match Cgroup::open(&layout()?, &name(&inside.id))? {
                 Some(group) => group.join(),
                 // A rootless container without limits has none.
                 None => Ok(()),
