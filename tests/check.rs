@@ -14,7 +14,7 @@ fn checks(yaml: &str) -> Vec<Check> {
 }
 
 /// A process that is ended when the test ends.
-struct Running(Child);
+struct Running(Child, String);
 
 impl Running {
     /// Starts it and waits until some process runs `sleep N`, with the N that the arguments end in.
@@ -22,13 +22,8 @@ impl Running {
         let child = Command::new(program).args(args).stdout(Stdio::null()).spawn().expect("spawn");
         let last = args.last().and_then(|a| a.rsplit(' ').next()).expect("arguments end in `sleep N`");
         let wanted = format!("sleep\0{last}\0");
-        let give_up = Instant::now() + Duration::from_secs(10);
-        let running = || pids().iter().any(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|c| c == wanted));
-        while !running() {
-            assert!(Instant::now() < give_up, "sleep {last} never ran");
-            std::thread::yield_now();
-        }
-        Self(child)
+        until(|| runs(&wanted), "it never ran");
+        Self(child, wanted)
     }
 }
 
@@ -36,6 +31,20 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+        // The child of an unshare that was killed ends a moment later.
+        until(|| !runs(&self.1), "it never ended");
+    }
+}
+
+fn runs(cmdline: &str) -> bool {
+    pids().iter().any(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|c| c == cmdline))
+}
+
+fn until(so: impl Fn() -> bool, otherwise: &str) {
+    let give_up = Instant::now() + Duration::from_secs(10);
+    while !so() {
+        assert!(Instant::now() < give_up, "{otherwise}");
+        std::thread::yield_now();
     }
 }
 
@@ -101,4 +110,31 @@ fn a_link_that_is_down_is_told_from_one_that_is_up() {
     let _up = Running::start("unshare", &["--net", "sh", "-c", "ip link set lo up; exec sleep 86115"]);
     let verdict = examine(&check, &Scene::default());
     assert_eq!(verdict.outcome, Outcome::Passed, "{:#?}", verdict.evidence);
+}
+
+#[test]
+fn a_directory_dressed_up_as_proc_is_no_proc() {
+    require!(Root);
+    let check = checks("- id: s\n  find: process\n  where: { command: 'sleep 86116' }\n  expect:\n    - proc: own\n");
+    let folder = tempfile::tempdir().unwrap();
+    let dress = format!(
+        "cd {} && mkdir -p 1/ns && touch 1/ns/pid && mount --bind /proc/self/ns/pid 1/ns/pid && mount --rbind . /proc && exec sleep 86116",
+        folder.path().display()
+    );
+    let _forged = Running::start("unshare", &["--pid", "--mount", "--fork", "--kill-child", "sh", "-c", &dress]);
+    let verdict = examine(&check, &Scene::default());
+    assert_eq!(verdict.outcome, Outcome::NotYet, "{:#?}", verdict.evidence);
+}
+
+#[test]
+fn the_hosts_namespaces_are_those_of_the_beginning_wherever_the_check_is_asked_for() {
+    require!(Root);
+    let check = checks("- id: s\n  find: process\n  where: { command: 'sleep 86117' }\n  expect:\n    - namespace: { uts: own }\n");
+    let own = Running::start("unshare", &["--uts", "sh", "-c", "exec sleep 86117"]);
+    // As if we had moved into that namespace since: ours would be the same as the process's.
+    let mut host = drydock::check::own_namespaces();
+    assert_eq!(examine(&check, &Scene { host: host.clone(), ..Scene::default() }).outcome, Outcome::Passed);
+    let theirs = drydock::kernel::ns::Ns::Uts.inode(own.0.id() as i32).unwrap();
+    host.insert(drydock::kernel::ns::Ns::Uts, theirs);
+    assert_eq!(examine(&check, &Scene { host, ..Scene::default() }).outcome, Outcome::NotYet);
 }

@@ -18,6 +18,9 @@ pub struct Scene {
     pub shell: Option<String>,
     /// What the witness writes.
     pub record: Option<PathBuf>,
+    /// The host's namespaces, as they were when the exercise began: whoever asks for a check may
+    /// have moved since. Empty: our own are meant.
+    pub host: BTreeMap<Ns, u64>,
     /// The learner's user id; root's examiner may look on somebody else's behalf.
     pub learner: u32,
 }
@@ -69,7 +72,7 @@ impl Machine {
         let own = std::process::id() as i32;
         let mut processes: Vec<Seen> = pids().into_iter().filter(|pid| *pid != own).filter_map(|pid| seen(pid, scene)).collect();
         processes.sort_by_key(Seen::pid);
-        let host = Ns::ALL.into_iter().filter_map(|ns| Some((ns, ns.inode(own).ok()?))).collect();
+        let host = if scene.host.is_empty() { own_namespaces() } else { scene.host.clone() };
         Self { processes, host, layout: Layout::read().ok(), scene: scene.clone(), hostnames: RefCell::default() }
     }
 
@@ -78,6 +81,12 @@ impl Machine {
         let uts = *seen.namespaces().get(&Ns::Uts)?;
         self.hostnames.borrow_mut().entry(uts).or_insert_with(|| visit::hostname(seen.pid())).clone()
     }
+}
+
+/// The namespaces of this process, by inode.
+pub fn own_namespaces() -> BTreeMap<Ns, u64> {
+    let own = std::process::id() as i32;
+    Ns::ALL.into_iter().filter_map(|ns| Some((ns, ns.inode(own).ok()?))).collect()
 }
 
 /// A process that started since the exercise began, and is no kernel thread or zombie.

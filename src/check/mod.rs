@@ -19,6 +19,6 @@ pub mod model;
 mod verdict;
 
 pub use examine::examine;
-pub use machine::Scene;
+pub use machine::{Scene, own_namespaces};
 pub use model::Check;
 pub use verdict::{Evidence, Outcome, Verdict};

@@ -270,11 +270,23 @@ pub enum SetName {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct SetIs {
     /// These are in it.
-    pub has: Vec<String>,
+    pub has: Vec<CapName>,
     /// These are not.
-    pub lacks: Vec<String>,
+    pub lacks: Vec<CapName>,
     /// These and no others.
-    pub exactly: Option<Vec<String>>,
+    pub exactly: Option<Vec<CapName>>,
+}
+
+/// A capability, by a name that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CapName(pub u64);
+
+impl<'de> Deserialize<'de> for CapName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let mask = crate::kernel::caps::mask(&name);
+        mask.map(CapName).ok_or_else(|| serde::de::Error::custom(format!("there is no capability {name:?} (capabilities(7))")))
+    }
 }
 
 /// A line of an id map.

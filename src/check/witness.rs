@@ -18,6 +18,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// A witness at work; it ends when this is dropped.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ impl Witness {
     pub fn start(record: &Path) -> Self {
         let none = Self { child: None, pipe: None };
         let Ok(file) = File::create(record) else { return none };
+        // Locked for as long as the witness lives: a record that nobody keeps proves nothing.
+        if file.try_lock().is_err() {
+            return none;
+        }
         let Ok((end, ours)) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC) else { return none };
         match pidfd::fork() {
             Ok(Fork::Child) => {
@@ -56,6 +61,11 @@ impl Drop for Witness {
     }
 }
 
+/// True while a witness keeps this record.
+pub fn is_kept(record: &Path) -> bool {
+    File::open(record).is_ok_and(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
 struct Record {
     file: File,
     /// Command line and cgroup of processes seen alive: at their exit it is too late to ask.
@@ -71,6 +81,7 @@ impl Record {
     fn keep(&mut self, end: &OwnedFd) {
         let connector = Connector::open().ok();
         self.sweep(true);
+        let (mut swept, mut looked) = (Instant::now(), Instant::now());
         loop {
             let mut fds = vec![PollFd::new(end.as_fd(), PollFlags::POLLIN)];
             fds.extend(connector.as_ref().map(|c| PollFd::new(c.as_fd(), PollFlags::POLLIN)));
@@ -82,10 +93,13 @@ impl Record {
             while let Some(event) = connector.as_ref().and_then(Connector::next) {
                 self.heard(event);
             }
-            if ready == 0 {
+            // Under a steady stream of events there is no silence, and a sweep is due all the same.
+            if ready == 0 || swept.elapsed() > Duration::from_secs(1) {
                 self.sweep(false);
-            } else {
-                self.look_at_groups();
+                swept = Instant::now();
+            } else if looked.elapsed() > Duration::from_millis(50) {
+                self.look_at_groups(false);
+                looked = Instant::now();
             }
         }
     }
@@ -125,7 +139,7 @@ impl Record {
     }
 
     /// New OOM kills in the cgroups that there are now.
-    fn look_at_groups(&mut self) {
+    fn look_at_groups(&mut self, first: bool) {
         let Ok(layout) = Layout::read() else { return };
         let Some(hierarchy) = layout.hierarchy(Controller::Memory) else { return };
         let (_, file, key) = Counted::OomKill.place(hierarchy.v1);
@@ -140,7 +154,8 @@ impl Record {
             let Some(count) = std::fs::read_to_string(folder.join(file)).ok().and_then(|t| keyed(&t, key)) else { continue };
             let before = self.groups.insert(folder.clone(), count).unwrap_or(0);
             let cgroup = format!("/{}", folder.strip_prefix(&hierarchy.mount).unwrap_or(folder).display());
-            for _ in before..count {
+            // What happened before the witness came is not its to tell.
+            for _ in before..if first { before } else { count } {
                 self.write(&Event { kind: "oom-kill".into(), ticks: now_ticks(), cgroup: cgroup.clone(), ..Event::default() });
             }
         }
@@ -149,7 +164,7 @@ impl Record {
 
     /// What raises no event: a living process whose namespaces have changed.
     fn sweep(&mut self, first: bool) {
-        self.look_at_groups();
+        self.look_at_groups(first);
         let mut now = BTreeMap::new();
         for pid in pids() {
             let Ok(process) = Process::open(pid) else { continue };

@@ -172,6 +172,7 @@ impl Lint<'_> {
         for wrong in source.wrong.iter().filter(|w| w.refused.is_none()) {
             self.say(file, 0, format!("wrong answer {:?} does not say what it is `refused:` with", wrong.name));
         }
+        self.expectations(file, source);
         for facts in self.hosts {
             let values = Values::of(&facts).with(&source.drawn(id, "lint"), "/tmp/work");
             match source.fill(id, file, &values) {
@@ -184,6 +185,17 @@ impl Lint<'_> {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Each entry of `expect` makes one assertion; a misspelt word beside it would be passed over.
+    fn expectations(&mut self, file: &str, source: &Source) {
+        let entries = source.checks.as_sequence().into_iter().flatten().filter_map(|c| c.get("expect")?.as_sequence()).flatten();
+        for entry in entries.filter_map(serde_yaml::Value::as_mapping) {
+            let words: Vec<&str> = entry.keys().filter_map(serde_yaml::Value::as_str).filter(|k| !matches!(*k, "meaning" | "next")).collect();
+            if words.len() != 1 {
+                self.say(file, 0, format!("an entry of `expect` makes one assertion, beside `meaning` and `next`; this one has {words:?}"));
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use super::{Error, Home};
 use crate::kernel::OrSys;
+use crate::kernel::ns::Ns;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -55,6 +56,9 @@ pub struct InHand {
     pub since_ticks: u64,
     /// Which boot that was.
     pub boot: String,
+    /// The namespaces it was begun in: what "the host's" means.
+    #[serde(default)]
+    pub host: BTreeMap<Ns, u64>,
 }
 
 /// How a question was answered.
@@ -145,8 +149,13 @@ impl Progress {
     pub fn begin(&mut self, id: &str) -> Result<(), Error> {
         let work = self.work(id);
         self.home.make(&work)?;
-        self.record.exercise = Some(InHand { id: id.to_owned(), since_ticks: now_ticks(), boot: boot_id() });
+        self.record.exercise = Some(InHand { id: id.to_owned(), since_ticks: now_ticks(), boot: boot_id(), host: crate::check::own_namespaces() });
         self.save()
+    }
+
+    /// The host's namespaces when the exercise in hand was begun; none after a reboot.
+    pub fn host(&self) -> BTreeMap<Ns, u64> {
+        self.record.exercise.as_ref().filter(|e| e.boot == boot_id()).map(|e| e.host.clone()).unwrap_or_default()
     }
 
     /// Since when the exercise in hand counts. After a reboot everything that runs is newer.

@@ -2,8 +2,7 @@
 
 use super::Fact;
 use crate::check::machine::Seen;
-use crate::check::model::{SetIs, SetName};
-use crate::kernel::caps;
+use crate::check::model::{CapName, SetIs, SetName};
 use crate::kernel::view::in_words;
 use std::collections::BTreeMap;
 
@@ -20,7 +19,7 @@ pub(super) fn sets(wanted: &BTreeMap<SetName, SetIs>, seen: &Seen) -> Fact {
             SetName::Bounding => ("CapBnd", all.bounding),
             SetName::Ambient => ("CapAmb", all.ambient),
         };
-        let of = |names: &[String]| names.iter().filter_map(|n| caps::mask(n)).fold(0, |a, b| a | b);
+        let of = |names: &[CapName]| names.iter().fold(0, |mask, name| mask | name.0);
         let (has, lacks) = (of(&wanted.has), of(&wanted.lacks));
         let exactly = wanted.exactly.as_ref().map(|names| of(names));
         let so = mask & has == has && mask & lacks == 0 && exactly.is_none_or(|e| e == mask);

@@ -3,27 +3,49 @@
 use super::Fact;
 use crate::check::machine::Seen;
 use crate::check::model::{MountIs, Root};
+use crate::kernel::error::errno_of;
+use crate::kernel::mount::open_in_root;
 use crate::kernel::mountinfo::Mount;
 use crate::kernel::ns::Ns;
+use nix::errno::Errno;
+use nix::fcntl::readlinkat;
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The /proc that the process sees shows its own pid namespace: process 1 in it is in that namespace.
+/// It must be a real proc: a directory of links with the right names would be easy to make.
 pub(super) fn own_proc(seen: &Seen) -> Fact {
     let at = format!("/proc/{}/root/proc/1/ns/pid", seen.pid());
     let expected = "a /proc of its own PID namespace";
     let Some(own) = seen.namespaces().get(&Ns::Pid) else {
         return Fact::unknown(expected, format!("not readable: the process belongs to user {}", seen.uid), at);
     };
-    match std::fs::metadata(&at) {
-        Ok(shown) => Fact::is(shown.ino() == *own, expected, format!("it shows pid:[{}], the process is in pid:[{own}]", shown.ino()), at),
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
-            // Process 1 of the shown namespace is somebody else's: so it is the host's.
-            Fact::is(false, expected, "it shows processes of other users", at)
-        }
+    match shown_namespace(seen) {
+        Ok(shown) => Fact::is(shown == *own, expected, format!("it shows pid:[{shown}], the process is in pid:[{own}]"), at),
+        // Process 1 of the shown namespace is somebody else's: so it is the host's.
+        Err(Errno::EACCES | Errno::EPERM) => Fact::is(false, expected, "it shows processes of other users", at),
         Err(_) => Fact::is(false, expected, "no proc file system there", at),
     }
+}
+
+/// The pid namespace of process 1 in the proc file system that the process has at /proc.
+fn shown_namespace(seen: &Seen) -> Result<u64, Errno> {
+    let root = File::open(format!("/proc/{}/root", seen.pid())).map_err(|e| errno_of(&e))?;
+    // O_PATH without following the last link; both ends must lie in a proc file system.
+    let open = |path: &str| open_in_root(&root, Path::new(path), libc::O_PATH | libc::O_DIRECTORY, 0).map_err(|e| e.errno);
+    let folder = open("proc/1/ns")?;
+    for fd in [&open("proc")?, &folder] {
+        if fstatfs(fd)?.filesystem_type() != PROC_SUPER_MAGIC {
+            return Err(Errno::ENODEV);
+        }
+    }
+    let link = readlinkat(folder.as_fd(), "pid")?;
+    let digits: String = link.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    digits.parse().map_err(|_| Errno::EBADMSG)
 }
 
 /// Its root file system.

@@ -41,8 +41,9 @@ fn scene(desk: &Desk) -> Scene {
     let record = desk.progress.home.folder.join("witness.jsonl");
     Scene {
         since_ticks: desk.progress.since(),
+        host: desk.progress.host(),
         shell: std::env::var(shell::MARK).ok(),
-        record: Some(record).filter(|p| p.exists()),
+        record: Some(record).filter(|p| check::witness::is_kept(p)),
         learner: desk.progress.home.learner(),
     }
 }
