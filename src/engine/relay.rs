@@ -58,7 +58,9 @@ impl Signals {
             if matches!(signal, Signal::SIGINT | Signal::SIGTERM) {
                 self.urgent += 1;
             }
-            let _ = to.signal(if self.urgent >= 3 { Signal::SIGKILL } else { signal });
+            // A terminal that was closed does not come back, and nobody else could reach this one.
+            let hung_up = signal == Signal::SIGHUP && self.terminal.is_some();
+            let _ = to.signal(if self.urgent >= 3 || hung_up { Signal::SIGKILL } else { signal });
         }
     }
 }

@@ -24,6 +24,8 @@ pub fn run(desk: &mut Desk, chapter: Option<&str>) -> Outcome {
     let chapter = desk.course.chapter(&name).map_err(boxed)?;
     let mut questions: Vec<&Question> = chapter.quiz.iter().collect();
     questions.sort_by_key(|q| desk.progress.record.answers.get(&q.id).map_or(1, |a| u32::from(a.right) * 2));
+    // Kept before the first answer: the order of the choices comes from the learner's seed.
+    desk.progress.save().map_err(boxed)?;
     println!("{}", format!("{}: {} questions", chapter.lesson.front.title, questions.len()).bold());
     println!("Type a letter, or what is asked for. An empty line leaves a question out, q ends.\n");
     let (mut right, mut asked) = (0, 0);
