@@ -138,3 +138,18 @@ fn the_hosts_namespaces_are_those_of_the_beginning_wherever_the_check_is_asked_f
     host.insert(drydock::kernel::ns::Ns::Uts, theirs);
     assert_eq!(examine(&check, &Scene { host, ..Scene::default() }).outcome, Outcome::NotYet);
 }
+
+#[test]
+fn an_oom_kill_whose_cgroup_is_gone_is_found_in_the_kernels_log() {
+    require!(Root, Controller("memory"), Tool("unshare"));
+    let room = support::Room::new();
+    let name = format!("oom-{}", std::process::id());
+    let since = drydock::learn::progress::now_ticks();
+    let hog = ["run", "--rm", "--name", &name, "-m", "16m", "base", "sh", "-c", "tail -c 100m /dev/zero | tail -c 100m >/dev/null"];
+    let _ = room.skiff(&hog).output().expect("skiff runs");
+    let check = checks("- id: o\n  find: event\n  where: { kind: oom-kill, cgroup: { contains: skiff } }\n  expect:\n    - count: { at-least: 1 }\n");
+    let scene = Scene { since_ticks: since, ..Scene::default() };
+    let verdict = examine(&check, &scene);
+    assert_eq!(verdict.outcome, Outcome::Passed, "{:#?}", verdict.evidence);
+    assert_eq!(examine(&check, &Scene { since_ticks: u64::MAX, ..Scene::default() }).outcome, Outcome::NotYet);
+}

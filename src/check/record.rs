@@ -7,6 +7,7 @@
 use super::look::Fact;
 use super::machine::Machine;
 use super::model::{Assertion, Check, Count, Number};
+use crate::kernel::kmsg;
 use serde::{Deserialize, Serialize};
 
 /// One fact.
@@ -29,6 +30,24 @@ pub struct Event {
     pub signal: Option<u64>,
 }
 
+/// OOM kills are in the kernel's log too. It proves that there were enough, never that there were
+/// not: it is a ring.
+fn in_the_kernels_log(wanted: &Count, expected: String, check: &Check, machine: &Machine) -> Fact {
+    let at = "/dev/kmsg";
+    let fits = |path: &str| check.conditions.cgroup.as_ref().is_none_or(|m| m.fits(path));
+    match kmsg::oom_kills() {
+        Ok(kills) => {
+            let count = kills.iter().filter(|k| k.ticks >= machine.scene.since_ticks && fits(&k.cgroup)).count() as u64;
+            Fact::is(wanted.fits(count), expected, count.to_string(), at)
+        }
+        Err(error) => {
+            let mut fact = Fact::unknown(expected, format!("no witness was there, and the kernel's log may not be read ({:?})", error.errno), at);
+            fact.hint = Some("work in `drydock shell`, where the witness is, and do it again; or sudo drydock check".into());
+            fact
+        }
+    }
+}
+
 /// How many recorded facts fit the check's conditions.
 pub(super) fn events(that: &Assertion, check: &Check, machine: &Machine) -> Fact {
     let c = &check.conditions;
@@ -37,6 +56,9 @@ pub(super) fn events(that: &Assertion, check: &Check, machine: &Machine) -> Fact
     let wanted = if let Assertion::Count(count) = that { count } else { &fallback };
     let expected = format!("{wanted} recorded: {kind}");
     let Some(path) = &machine.scene.record else {
+        if kind == "oom-kill" && c.command.is_none() {
+            return in_the_kernels_log(wanted, expected, check, machine);
+        }
         let mut fact = Fact::unknown(expected, "no witness was there", "the witness's record");
         fact.hint = Some("work in `drydock shell`, where the witness is, and do it again".into());
         return fact;

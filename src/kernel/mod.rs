@@ -20,7 +20,6 @@ pub mod userns;
 // What can be read from outside.
 pub mod cgroup;
 pub mod kmsg;
-pub mod links;
 pub mod connector;
 pub mod mountinfo;
 pub mod proc;

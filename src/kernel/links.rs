@@ -1,1 +1,0 @@
-//! Network links of a namespace (netlink(7)).
