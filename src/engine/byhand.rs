@@ -27,11 +27,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Starts a held process called `name`; its root will come from `image`. Returns its pid.
-pub fn start(store: &Path, name: &str, image: &Image) -> Result<i32, Error> {
+/// Starts a held process called `name`; its root will come from `image`, which is `called` so. Returns its pid.
+pub fn start(store: &Path, name: &str, called: &str, image: &Image) -> Result<i32, Error> {
     check_name(name)?;
     let id = fresh_id()?;
-    let asked = request::Request { image: image.digest.to_string(), name: Some(name.to_owned()), ..request::Request::default() };
+    let asked = request::Request { image: called.to_owned(), name: Some(name.to_owned()), ..request::Request::default() };
     let folder = store.join("containers").join(&id);
     let spec = config::config(&asked, image, &Names { id: &id, folder: &folder }, !crate::kernel::userns::is_host_root())?;
     let mut container = Container::create(store, Record::creating(id, name.to_owned(), &asked, image, Vec::new()))?;

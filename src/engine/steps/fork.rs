@@ -8,7 +8,7 @@
 use crate::engine::hold::Reply;
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
-use crate::kernel::SysError;
+use crate::kernel::{OrSys, SysError};
 use crate::kernel::pidfd::{self, Fork as Side};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -36,8 +36,13 @@ impl Carry for Fork {
                 .because("this process is process 1 of its pid namespace already; if it ended, the namespace would end with it")
                 .try_this("go on with the next step: skiff step show"));
         }
+        // Closed once the old process has told who took over: nothing that the child says may
+        // overtake that.
+        let (told, telling) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).or_sys("make a pipe")?;
         match pidfd::fork_sibling()? {
             Side::Child => {
+                drop(telling);
+                let _ = nix::unistd::read(&told, &mut [0u8; 1]);
                 inside.forked = true;
                 // A child does not inherit this; and if the one that waits died before we asked,
                 // its end of the socket is closed.
@@ -53,6 +58,7 @@ impl Carry for Fork {
                 if inside.upstream.tell(&Reply::Forked(child)).is_err() {
                     let _ = pidfd::Pidfd::open(child).and_then(|p| p.signal(Signal::SIGKILL));
                 }
+                drop(telling);
                 pidfd::exit_now(0)
             }
         }
