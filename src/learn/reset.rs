@@ -104,10 +104,11 @@ fn processes(work: &Path, since: u64) -> Vec<String> {
     ended
 }
 
-/// The learner's shell itself, and the witness beside it, go on.
+/// The learner's shell itself, and the witness beside it, go on: both belong to `drydock shell`.
 fn is_shell(process: &Process) -> bool {
-    process.environ().is_ok_and(|e| e.iter().any(|v| v == &format!("DRYDOCK_SHELL_PID={}", process.pid())))
-        || process.argv().is_ok_and(|a| a.first().is_some_and(|p| p.ends_with("drydock")))
+    let is_ours = |argv: &[String]| argv.first().is_some_and(|p| p.ends_with("drydock")) && argv.iter().any(|a| a == "shell");
+    let parent = || Process::open(process.parent().ok()?).ok()?.argv().ok();
+    process.argv().is_ok_and(|a| is_ours(&a)) || parent().is_some_and(|a| is_ours(&a))
 }
 
 fn wait_for_end(process: &Pidfd) {
