@@ -120,6 +120,11 @@ fn shape(line: &str) -> String {
     let mut rest = line.trim();
     while let Some(c) = rest.chars().next() {
         let word: usize = rest.chars().take_while(char::is_ascii_alphanumeric).count();
+        if let Some(after) = after_uuid(rest) {
+            shape.push('H');
+            rest = after;
+            continue;
+        }
         let (text, after) = rest.split_at(word.max(c.len_utf8()));
         if word == 0 {
             if !(c.is_whitespace() && shape.ends_with(' ')) {
@@ -135,7 +140,17 @@ fn shape(line: &str) -> String {
     shape
 }
 
-/// Hexadecimal, long, and not a word: `8a1c2f6e`, a digest. Four signs are enough between dashes.
+/// What follows a UUID, such as a boot id, at the start of this text. A group of its own may be all
+/// letters, which `is_identifier` would take for a word.
+fn after_uuid(text: &str) -> Option<&str> {
+    const LENGTH: usize = 36;
+    let (uuid, after) = text.split_at_checked(LENGTH)?;
+    let groups = uuid.split('-').map(|group| group.chars().all(|c| c.is_ascii_hexdigit()).then_some(group.len()));
+    let ends = !after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+    (ends && groups.eq([8, 4, 4, 4, 12].map(Some))).then_some(after)
+}
+
+/// Hexadecimal, long, and not a word: `8a1c2f6e`, a digest.
 fn is_identifier(word: &str) -> bool {
     let hex = word.chars().all(|c| c.is_ascii_hexdigit());
     let digits = word.chars().filter(char::is_ascii_digit).count();
@@ -182,6 +197,12 @@ mod tests {
         assert_eq!(differs("amber-otter\n", "amber-heron\n").expect("it differs"), "- amber-otter\n+ amber-heron\n");
         assert!(differs("a\n", "a\nb\n").is_some());
         assert!(differs("a\nb\n", "a\n").is_some());
+    }
+
+    #[test]
+    fn a_uuid_is_one_identifier_whichever_digits_it_is_made_of() {
+        assert_eq!(differs("boot a8cb5b1a-2d9e-49ac-9c79-cb9f5f317a35.", "boot 12345678-beef-cafe-abba-000000000000."), None);
+        assert!(differs("boot a8cb5b1a-2d9e-49ac-9c79-cb9f5f317a35", "boot none").is_some());
     }
 
     #[test]
