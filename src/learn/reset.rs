@@ -5,15 +5,29 @@
 
 use super::Home;
 use crate::course::Exercise;
+use crate::kernel::OrSys;
 use crate::kernel::cgroup::{Cgroup, Layout};
 use crate::kernel::pidfd::Pidfd;
 use crate::kernel::proc::{Process, pids};
 use nix::sys::signal::Signal;
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What was removed, in words, one entry a thing.
-pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Vec<String> {
+/// What a reset did.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// What was removed, in words, one entry a thing.
+    pub removed: Vec<String>,
+    /// What would not go, and why.
+    pub left: Vec<String>,
+}
+
+/// Removes what the exercise declares, and empties its work folder. The folder itself stays: a shell
+/// may stand in it.
+pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Done {
     let mut removed = Vec::new();
     let work = home.folder.join("work").join(exercise.id.replace('/', "-"));
     let others = if exercise.touches.containers.is_empty() { Vec::new() } else { others() };
@@ -54,10 +68,25 @@ pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Vec<
     for path in &exercise.touches.files {
         removed.extend(file(Path::new(path)));
     }
-    if work.exists() && std::fs::remove_dir_all(&work).is_ok() {
-        let _ = home.make(&work);
+    Done { removed, left: empty(&work) }
+}
+
+/// Removes all that is in a folder, and says what would not go.
+fn empty(folder: &Path) -> Vec<String> {
+    // By descriptor: under sudo this is root in a folder of the learner's, and what was put in its
+    // place as a link must not be followed.
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let Ok(held) = OpenOptions::new().read(true).custom_flags(flags).open(folder) else { return Vec::new() };
+    let inside = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
+    let mut left = Vec::new();
+    for entry in std::fs::read_dir(&inside).into_iter().flatten().flatten() {
+        let is_folder = entry.file_type().is_ok_and(|t| t.is_dir());
+        let gone = if is_folder { std::fs::remove_dir_all(entry.path()) } else { std::fs::remove_file(entry.path()) };
+        if let Err(error) = gone.or_sys_with(|| format!("remove {}", folder.join(entry.file_name()).display())) {
+            left.push(error.to_string());
+        }
     }
-    removed
+    left
 }
 
 /// Other engines that a learner may have used: those that answer.

@@ -1,6 +1,7 @@
 //! The shell that a learner works in: `skiff` on its PATH, a mark in its environment.
 
-use crate::kernel::{OrSys, SysError};
+use super::Home;
+use crate::kernel::SysError;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,7 +15,7 @@ pub fn skiff() -> PathBuf {
 }
 
 /// A command that starts the learner's shell in `work`, for the exercise `id`.
-pub fn command(work: &Path, id: Option<&str>, nonce: &str) -> Result<Command, SysError> {
+pub fn command(home: &Home, work: &Path, id: Option<&str>, nonce: &str) -> Result<Command, SysError> {
     let shell = std::env::var_os("SHELL").map(PathBuf::from).filter(|s| s.is_file()).unwrap_or_else(|| "/bin/sh".into());
     let mut command = Command::new(&shell);
     let mut path = skiff().parent().map(Path::to_path_buf).unwrap_or_default().into_os_string();
@@ -25,18 +26,18 @@ pub fn command(work: &Path, id: Option<&str>, nonce: &str) -> Result<Command, Sy
         // The folder is the learner's own: on a machine with several, each resets only what is theirs.
         command.env("DRYDOCK_EXERCISE", id).env("DRYDOCK_WORK", work);
     }
-    mark_prompt(&mut command, &shell, work)?;
+    mark_prompt(&mut command, &shell, home, work)?;
     Ok(command)
 }
 
 /// Puts `drydock` into the prompt, without touching the learner's own files.
-fn mark_prompt(command: &mut Command, shell: &Path, work: &Path) -> Result<(), SysError> {
+fn mark_prompt(command: &mut Command, shell: &Path, home: &Home, work: &Path) -> Result<(), SysError> {
     let name = shell.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     match name.as_str() {
         "bash" => {
             let rc = work.join(".drydockrc");
             let text = "[ -f ~/.bashrc ] && . ~/.bashrc\nPS1=\"(drydock) ${PS1:-\\\\$ }\"\nexport DRYDOCK_SHELL_PID=$$\n";
-            std::fs::write(&rc, text).or_sys_with(|| format!("write {}", rc.display()))?;
+            home.write(&rc, text.as_bytes())?;
             command.arg("--rcfile").arg(&rc).arg("-i");
         }
         _ => {

@@ -153,11 +153,14 @@ pub fn solution(desk: &mut Desk) -> Outcome {
 /// Back to the beginning: exactly what the exercise declares is removed.
 pub fn reset(desk: &mut Desk) -> Outcome {
     let exercise = in_hand(desk)?;
-    let removed = putback::reset(&exercise, &desk.progress.home, desk.progress.since(), &shell::skiff());
-    for thing in &removed {
+    let done = putback::reset(&exercise, &desk.progress.home, desk.progress.since(), &shell::skiff());
+    for thing in &done.removed {
         println!("removed {thing}");
+    }
+    for trouble in &done.left {
+        println!("left: {trouble}");
     }
     super::read::begin(desk, &exercise.id)?;
     println!("{}: at its beginning.", exercise.title);
-    Ok(0)
+    Ok(u8::from(!done.left.is_empty()))
 }

@@ -102,7 +102,7 @@ pub fn shell(desk: &mut Desk) -> Outcome {
     let work = desk.progress.work(id.as_deref().unwrap_or("shell"));
     desk.progress.home.make(&work).map_err(boxed)?;
     let nonce = shell::nonce();
-    let mut command = shell::command(&work, id.as_deref(), &nonce).map_err(boxed)?;
+    let mut command = shell::command(&desk.progress.home, &work, id.as_deref(), &nonce).map_err(boxed)?;
     // The lock goes, or `drydock check` in here would wait for ever.
     desk.progress.release();
     println!("A shell to work in; `skiff` and `drydock` are on its PATH. `exit` leaves it.");

@@ -1,0 +1,56 @@
+//! The learner's own shell: what it starts, what a reset leaves of it, and that nothing outlives it.
+
+#[macro_use]
+mod support;
+
+use drydock::prove::{Setting, Typist};
+use std::os::unix::fs::MetadataExt;
+use support::{Room, stdout};
+
+/// `drydock shell` of this room, on a terminal of its own.
+fn shell(room: &Room, more: &[(&str, &str)]) -> Typist {
+    let mut command = room.drydock(&["shell"]);
+    command.env("SHELL", "/bin/bash").env("HOME", room.path()).envs(more.iter().copied());
+    for name in ["DRYDOCK_SHELL", "DRYDOCK_EXERCISE", "DRYDOCK_WORK"] {
+        command.env_remove(name);
+    }
+    Typist::start(&mut command, Setting::default()).expect("a shell starts")
+}
+
+#[test]
+fn a_reset_empties_the_folder_under_the_learners_shell_and_leaves_the_folder() {
+    let room = Room::new();
+    stdout(&mut room.drydock(&["start", "namespaces/hostname"]));
+    let mut typist = shell(&room, &[]);
+    typist.line("mkdir -p deep/down && touch note deep/down/note && ln -s / away").expect("a prompt");
+    assert_eq!(typist.line("drydock reset").expect("a prompt"), "A name of its own: at its beginning.\n");
+    assert_eq!(typist.line("ls -A").expect("a prompt"), "");
+    let work = room.path().join("drydock/work/namespaces-hostname");
+    assert_eq!(typist.line("touch after && /bin/pwd -P").expect("a prompt"), format!("{}\n", work.display()));
+    assert!(work.join("after").exists(), "the shell stands in the folder that is there");
+}
+
+#[test]
+fn what_a_reset_cannot_remove_is_said_with_exit_1() {
+    require!(Root);
+    let room = Room::new();
+    stdout(&mut room.drydock(&["start", "namespaces/hostname"]));
+    let mount = room.path().join("drydock/work/namespaces-hostname/mounted");
+    std::fs::create_dir(&mount).expect("the room is ours");
+    nix::mount::mount(Some("tmpfs"), &mount, Some("tmpfs"), nix::mount::MsFlags::empty(), None::<&str>).expect("root may mount");
+    let shown = support::outcome(&mut room.drydock(&["reset"]));
+    nix::mount::umount2(&mount, nix::mount::MntFlags::MNT_DETACH).expect("it was mounted");
+    let expected = format!("left: cannot remove {}: EBUSY\nA name of its own: at its beginning.\n", mount.display());
+    assert_eq!(shown, (Some(1), expected, String::new()));
+}
+
+#[test]
+fn under_sudo_the_shells_start_up_file_is_the_learners() {
+    require!(Root);
+    let room = Room::new();
+    stdout(room.drydock(&["start", "namespaces/hostname"]).env("SUDO_UID", "65534").env("SUDO_GID", "65534"));
+    let mut typist = shell(&room, &[("SUDO_UID", "65534"), ("SUDO_GID", "65534")]);
+    typist.line("true").expect("a prompt");
+    let about = std::fs::metadata(room.path().join("drydock/work/namespaces-hostname/.drydockrc")).expect("it is there");
+    assert_eq!((about.uid(), about.gid()), (65534, 65534));
+}
