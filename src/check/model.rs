@@ -1,5 +1,6 @@
 //! The probes of an exercise, as its YAML spells them.
 
+use super::verdict::Outcome;
 use crate::kernel::cgroup::limit::Event;
 use crate::kernel::ns::Ns;
 use serde::{Deserialize, Deserializer};
@@ -64,7 +65,7 @@ pub struct Conditions {
     pub archive: Option<String>,
     /// image: an OCI layout directory.
     pub layout: Option<String>,
-    /// event: oom-kill, exec, exit, fork, unshare.
+    /// event: one of [`super::record::KINDS`]; link: its kind, such as `veth`.
     pub kind: Option<String>,
     /// event exit: the exit code.
     pub status: Option<Number>,
@@ -381,6 +382,21 @@ impl Count {
         match self {
             Count::Is(is) => n == is.0,
             Count::In(b) => b.at_least.is_none_or(|l| n >= l.0) && b.at_most.is_none_or(|m| n <= m.0),
+        }
+    }
+
+    /// How it stands when `n` were seen and, unless `whole`, there may have been more: enough is
+    /// enough and too many is too many, but too few may not be all.
+    pub fn judge(&self, n: u64, whole: bool) -> Outcome {
+        let most = match self {
+            Count::Is(is) => Some(is.0),
+            Count::In(b) => b.at_most.map(|m| m.0),
+        };
+        match (self.fits(n), most) {
+            (so, _) if whole => if so { Outcome::Passed } else { Outcome::NotYet },
+            (true, None) => Outcome::Passed,
+            (false, Some(most)) if n > most => Outcome::NotYet,
+            _ => Outcome::CannotTell,
         }
     }
 }

@@ -2,76 +2,164 @@
 //!
 //! Some evidence vanishes with what it was about: an exit code is gone when the parent has read it,
 //! a cgroup's counters when the group is removed. The witness was there; without one nothing can be
-//! told.
+//! told. A record counts only while a living witness keeps it, and only that of this boot: clock
+//! ticks and pids of another mean nothing here. What the witness could not hear is not "not yet".
 
 use super::look::Fact;
 use super::machine::Machine;
-use super::model::{Assertion, Check, Count, Number};
+use super::model::{Assertion, Bounds, Check, Count, Number};
+use super::verdict::Outcome;
+use super::witness::is_kept;
 use crate::kernel::kmsg;
+use crate::kernel::proc::boot_id;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// All kinds of facts that a check may ask for.
+pub const KINDS: [&str; 8] = ["oom-kill", "oom", "emptied", "removed", "exec", "exit", "fork", "unshare"];
+/// Who told of an OOM kill, when it was the kernel's log; else a counter did.
+pub const LOG: &str = "log";
+
+/// The first line: where and what the witness hears.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// /proc/sys/kernel/random/boot_id.
+    pub boot: String,
+    /// Clock ticks since boot when it began.
+    pub ticks: u64,
+    /// Why it hears of no fork, exec and exit, if so.
+    pub deaf: Option<String>,
+    /// Why it does not read the kernel's log, if so.
+    pub no_log: Option<String>,
+}
 
 /// One fact.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Event {
-    /// oom-kill, exec, exit, fork, unshare.
+    /// One of [`KINDS`]; or `lost`: some before this were not heard.
     pub kind: String,
     /// Clock ticks since boot.
     pub ticks: u64,
-    /// The process.
+    /// The process; of a fork, the child.
     pub pid: i32,
-    /// Its command line.
+    /// Of a fork: who made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<i32>,
+    /// Its command line; of a fork, what it has from its parent.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub command: String,
     /// Its cgroup.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub cgroup: String,
     /// Exit code.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u64>,
     /// The signal that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<u64>,
+    /// Who told, where two may tell of the same.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub by: String,
 }
 
-/// OOM kills are in the kernel's log too. It proves that there were enough, never that there were
-/// not: it is a ring.
-fn in_the_kernels_log(wanted: &Count, expected: String, check: &Check, machine: &Machine) -> Fact {
-    let at = "/dev/kmsg";
-    let fits = |path: &str| check.conditions.cgroup.as_ref().is_none_or(|m| m.fits(path));
-    match kmsg::oom_kills() {
-        Ok(kills) => {
-            let count = kills.iter().filter(|k| k.ticks >= machine.scene.since_ticks && fits(&k.cgroup)).count() as u64;
-            Fact::is(wanted.fits(count), expected, count.to_string(), at)
+/// A record that counts.
+struct Record {
+    opening: Opening,
+    events: Vec<Event>,
+}
+
+impl Record {
+    /// Reads one; the error says why it does not count.
+    fn open(path: &Path) -> Result<Self, String> {
+        if !is_kept(path) {
+            return Err("no witness was there".into());
         }
-        Err(error) => {
-            let mut fact = Fact::unknown(expected, format!("no witness was there, and the kernel's log may not be read ({:?})", error.errno), at);
-            fact.hint = Some("work in `drydock shell`, where the witness is, and do it again; or sudo drydock check".into());
-            fact
+        let text = std::fs::read_to_string(path).map_err(|e| format!("the witness's record cannot be read: {}", e.kind()))?;
+        let (first, rest) = text.split_once('\n').unwrap_or_default();
+        let opening: Opening = serde_json::from_str(first).map_err(|_| "the witness's record has no beginning".to_owned())?;
+        if boot_id().as_ref() != Some(&opening.boot) {
+            return Err("the witness's record is of another boot".into());
         }
+        let events = rest.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
+        Ok(Self { opening, events })
+    }
+
+    /// Why facts of this kind may be missing.
+    fn gap(&self, kind: &str, since: u64) -> Option<String> {
+        let lost = |by: &str| self.events.iter().any(|e| e.kind == "lost" && e.by == by && e.ticks >= since);
+        match kind {
+            "exec" | "exit" | "fork" => match &self.opening.deaf {
+                Some(why) => Some(format!("the witness hears no process events ({why}): CAP_NET_ADMIN in the host's user namespace is missing")),
+                None => lost("").then(|| "process events came faster than the witness could hear them".into()),
+            },
+            _ => None,
+        }
+    }
+
+    /// How many facts fit. Of an OOM kill both the log and a counter may tell: in each cgroup, the
+    /// one that told of more is right.
+    fn count(&self, fits: impl Fn(&Event) -> bool) -> u64 {
+        let mut by_group: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
+        let (kills, others): (Vec<&Event>, Vec<&Event>) = self.events.iter().filter(|e| fits(e)).partition(|e| e.kind == "oom-kill");
+        for kill in kills {
+            by_group.entry(&kill.cgroup).or_default()[usize::from(kill.by == LOG)] += 1;
+        }
+        others.len() as u64 + by_group.values().map(|[counters, log]| counters.max(log)).sum::<u64>()
     }
 }
 
 /// How many recorded facts fit the check's conditions.
 pub(super) fn events(that: &Assertion, check: &Check, machine: &Machine) -> Fact {
-    let c = &check.conditions;
-    let kind = c.kind.clone().unwrap_or_default();
-    let fallback = Count::In(super::model::Bounds { at_least: Some(Number(1)), at_most: None });
+    let kind = check.conditions.kind.clone().unwrap_or_default();
+    let fallback = Count::In(Bounds { at_least: Some(Number(1)), at_most: None });
     let wanted = if let Assertion::Count(count) = that { count } else { &fallback };
     let expected = format!("{wanted} recorded: {kind}");
-    let Some(path) = &machine.scene.record else {
-        if kind == "oom-kill" && c.command.is_none() {
-            return in_the_kernels_log(wanted, expected, check, machine);
+    let record = machine.scene.record.as_deref().ok_or("no witness was there".to_owned()).and_then(|path| Ok((path, Record::open(path)?)));
+    let (path, record) = match record {
+        Ok(there) => there,
+        Err(why) if kind == "oom-kill" && check.conditions.command.is_none() => return in_the_kernels_log(&why, wanted, expected, check, machine),
+        Err(why) => {
+            let mut fact = Fact::unknown(expected, why, "the witness's record");
+            fact.hint = Some("work in `drydock shell`, where the witness is, and do it again".into());
+            return fact;
         }
-        let mut fact = Fact::unknown(expected, "no witness was there", "the witness's record");
-        fact.hint = Some("work in `drydock shell`, where the witness is, and do it again".into());
-        return fact;
     };
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let found = text.lines().filter_map(|l| serde_json::from_str::<Event>(l).ok()).filter(|e| {
-        e.kind == kind
-            && e.ticks >= machine.scene.since_ticks
-            && c.command.as_ref().is_none_or(|m| m.fits(&e.command))
-            && c.cgroup.as_ref().is_none_or(|m| m.fits(&e.cgroup))
-            && c.status.is_none_or(|n| e.status == Some(n.0))
-            && c.signal.is_none_or(|n| e.signal == Some(n.0))
-    });
-    let count = found.count() as u64;
-    Fact::is(wanted.fits(count), expected, count.to_string(), path.display().to_string())
+    let count = record.count(|e| e.kind == kind && fits(e, check, machine));
+    let gap = record.gap(&kind, machine.scene.since_ticks);
+    let outcome = wanted.judge(count, gap.is_none());
+    let found = match gap.filter(|_| outcome == Outcome::CannotTell) {
+        Some(gap) => gap,
+        None => count.to_string(),
+    };
+    let hint = (outcome == Outcome::CannotTell).then(|| "work in `sudo drydock shell`, and do it again".to_owned());
+    Fact { outcome, expected, found, at: path.display().to_string(), hint }
+}
+
+fn fits(event: &Event, check: &Check, machine: &Machine) -> bool {
+    let c = &check.conditions;
+    event.ticks >= machine.scene.since_ticks
+        && c.command.as_ref().is_none_or(|m| m.fits(&event.command))
+        && c.cgroup.as_ref().is_none_or(|m| m.fits(&event.cgroup))
+        && c.status.is_none_or(|n| event.status == Some(n.0))
+        && c.signal.is_none_or(|n| event.signal == Some(n.0))
+}
+
+/// OOM kills are in the kernel's log too. It is a ring: that there were not enough is proven only
+/// where it still reaches back to when the exercise began.
+fn in_the_kernels_log(why: &str, wanted: &Count, expected: String, check: &Check, machine: &Machine) -> Fact {
+    let at = "/dev/kmsg";
+    let since = machine.scene.since_ticks;
+    let fits = |path: &str| check.conditions.cgroup.as_ref().is_none_or(|m| m.fits(path));
+    let hint = Some("work in `drydock shell`, where the witness is, and do it again; or sudo drydock check".into());
+    match kmsg::oom_kills() {
+        Ok(past) => {
+            let count = past.kills.iter().filter(|k| k.ticks >= since && fits(&k.cgroup)).count() as u64;
+            let outcome = wanted.judge(count, past.since <= since);
+            let found = if outcome == Outcome::CannotTell { format!("{count}; {why}, and the kernel's log no longer reaches back far enough") } else { count.to_string() };
+            Fact { outcome, expected, found, at: at.into(), hint: hint.filter(|_| outcome == Outcome::CannotTell) }
+        }
+        Err(error) => Fact { hint, ..Fact::unknown(expected, format!("{why}, and the kernel's log may not be read ({:?})", error.errno), at) },
+    }
 }

@@ -175,8 +175,18 @@ impl Status {
     }
 }
 
-/// All pids that /proc shows now.
+/// All pids that /proc shows now; none where it cannot be read.
 pub fn pids() -> Vec<i32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect()
+    try_pids().unwrap_or_default()
+}
+
+/// All pids that /proc shows now. EMFILE without a free descriptor.
+pub fn try_pids() -> Result<Vec<i32>, SysError> {
+    let entries = std::fs::read_dir("/proc").map_err(|e| SysError::new("read /proc", errno_of(&e)))?;
+    Ok(entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// The mark of this boot: another kernel, or the same one started anew, has another.
+pub fn boot_id() -> Option<String> {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
 }

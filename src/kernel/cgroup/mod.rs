@@ -15,11 +15,13 @@
 //! | [`limit`] | every name and unit in which v1 and v2 differ |
 //! | [`group`] | one cgroup: create, limit, join, kill, remove |
 //! | [`device`] | which device nodes may be used |
+//! | [`notice`] | being told when a cgroup comes, goes, empties or runs out of memory |
 
 pub mod device;
 pub mod group;
 pub mod layout;
 pub mod limit;
+pub mod notice;
 
 pub use group::Cgroup;
 pub use layout::{Controller, Layout, Version};
