@@ -2,6 +2,8 @@
 
 use crate::learn::render;
 use colored::Colorize;
+use std::io::IsTerminal;
+use textwrap::core::display_width;
 
 /// Columns to write in: the terminal's, or 80 where there is none.
 pub fn width() -> usize {
@@ -10,8 +12,17 @@ pub fn width() -> usize {
 
 /// Prose behind a lead, wrapped, indented under its first word.
 pub fn wrapped(lead: &str, text: &str) {
-    let indent = " ".repeat(lead.chars().count());
-    println!("{}", textwrap::fill(text, textwrap::Options::new(width()).initial_indent(lead).subsequent_indent(&indent)));
+    println!("{}", render::wrap(text, width(), lead, &" ".repeat(display_width(lead))));
+}
+
+/// A paragraph of Markdown behind a lead.
+pub fn paragraph(lead: &str, text: &str) {
+    wrapped(lead, &render::inline(text));
+}
+
+/// A fact behind a lead: wrapped for a person at a terminal, one line for whatever reads a pipe.
+pub fn fact(lead: &str, text: &str) {
+    if std::io::stdout().is_terminal() { wrapped(lead, text) } else { println!("{lead}{text}") }
 }
 
 /// A heading.

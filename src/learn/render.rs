@@ -1,19 +1,50 @@
 //! Markdown for a terminal: prose wrapped, code and diagrams as they are.
 //!
-//! Plain lines that a screen reader can read; colour adds and never carries meaning.
+//! Plain lines that a screen reader can read; colour adds and never carries meaning. Emphasis is a
+//! style where there is one, and otherwise plain words.
 
 use colored::Colorize;
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use textwrap::core::display_width;
+use textwrap::{WordSeparator, WordSplitter};
 
 /// Renders Markdown to lines no wider than `width`, code excepted.
 pub fn markdown(text: &str, width: usize) -> String {
-    let mut page = Page { out: String::new(), line: String::new(), width: width.clamp(20, 100), lists: Vec::new(), code: None, table: None };
+    let mut page = Page { width: width.clamp(20, 100), ..Page::default() };
     for event in Parser::new_ext(&without_references(text), Options::ENABLE_TABLES) {
         page.take(event);
     }
-    page.flush("", "");
+    page.flush();
     page.out.trim_end().to_owned() + "\n"
 }
+
+/// Renders the emphasis and code inside one paragraph of Markdown, unwrapped.
+pub fn inline(text: &str) -> String {
+    let mut page = Page::default();
+    let mut out = String::new();
+    for event in Parser::new(text) {
+        match event {
+            // What only looks like a list or a heading stays as it was written.
+            Event::Start(Tag::List(_) | Tag::Heading { .. } | Tag::BlockQuote(_) | Tag::CodeBlock(_)) | Event::Rule | Event::Html(_) => return text.to_owned(),
+            Event::End(TagEnd::Paragraph) => out.push_str(&std::mem::take(&mut page.line)),
+            other => page.take(other),
+        }
+    }
+    (out + &page.line).replace(KEEP, " ")
+}
+
+/// Wraps at spaces only, `first` before the first line and `next` before the others: a path, a flag
+/// or a name with a hyphen stays whole.
+pub fn wrap(text: &str, width: usize, first: &str, next: &str) -> String {
+    let options = textwrap::Options::new(width).initial_indent(first).subsequent_indent(next).break_words(false);
+    let options = options.word_separator(WordSeparator::AsciiSpace).word_splitter(WordSplitter::NoHyphenation);
+    textwrap::fill(text, options).replace(KEEP, " ")
+}
+
+/// Stands for a space inside code until the lines are made: a short command stays on one.
+const KEEP: char = '\u{a0}';
+/// The longest code that is kept on one line.
+const SHORT: usize = 32;
 
 /// Sources are listed by `drydock sources`; their marks would only stop a reader here.
 fn without_references(text: &str) -> String {
@@ -27,33 +58,42 @@ fn without_references(text: &str) -> String {
     out + rest
 }
 
+#[derive(Default)]
 struct Page {
     out: String,
     line: String,
     width: usize,
     lists: Vec<Option<u64>>,
+    /// How far the text of each open item stands in.
+    indents: Vec<usize>,
+    /// What stands before the next line: the mark of an item that has just begun.
+    mark: Option<String>,
     code: Option<String>,
     table: Option<Vec<Vec<String>>>,
+    strong: bool,
+    emphasis: bool,
 }
 
 impl Page {
     fn take(&mut self, event: Event<'_>) {
         match event {
             Event::Start(Tag::CodeBlock(kind)) => {
-                self.flush("", "");
+                self.flush();
                 let info = if let CodeBlockKind::Fenced(info) = kind { info.to_string() } else { String::new() };
                 self.code = Some(info);
             }
             Event::End(TagEnd::CodeBlock) => self.end_code(),
             Event::Text(text) if self.code.is_some() => self.line.push_str(&text),
-            Event::Text(text) => self.line.push_str(&text),
-            Event::Code(text) => self.line.push_str(&format!("`{text}`")),
+            Event::Text(text) => self.words(&text),
+            Event::Code(text) => self.inline_code(&text),
             Event::SoftBreak => self.line.push(' '),
             Event::HardBreak => self.line.push('\n'),
-            Event::Start(Tag::Strong) | Event::End(TagEnd::Strong) => self.line.push('*'),
-            Event::Start(Tag::Emphasis) | Event::End(TagEnd::Emphasis) => self.line.push('_'),
+            Event::Start(Tag::Strong) => self.strong = true,
+            Event::End(TagEnd::Strong) => self.strong = false,
+            Event::Start(Tag::Emphasis) => self.emphasis = true,
+            Event::End(TagEnd::Emphasis) => self.emphasis = false,
             Event::Start(Tag::List(first)) => {
-                self.end_item();
+                self.flush();
                 self.lists.push(first);
             }
             Event::End(TagEnd::List(_)) => {
@@ -62,10 +102,18 @@ impl Page {
                     self.out.push('\n');
                 }
             }
-            Event::End(TagEnd::Item) => self.end_item(),
-            Event::End(TagEnd::Paragraph) if self.lists.is_empty() => {
-                self.flush("", "");
-                self.out.push('\n');
+            Event::Start(Tag::Item) => self.begin_item(),
+            Event::End(TagEnd::Item) => {
+                self.flush();
+                self.indents.pop();
+            }
+            Event::Start(Tag::BlockQuote(_)) => self.indents.push(self.indent() + 4),
+            Event::End(TagEnd::BlockQuote(_)) => drop(self.indents.pop()),
+            Event::End(TagEnd::Paragraph) => {
+                self.flush();
+                if self.lists.is_empty() {
+                    self.out.push('\n');
+                }
             }
             Event::End(TagEnd::Heading(level)) => self.end_heading(level),
             Event::Start(Tag::Table(_)) => self.table = Some(Vec::new()),
@@ -79,25 +127,52 @@ impl Page {
         }
     }
 
+    /// Words, styled one by one: a style that ran on over a line's end would colour the margin.
+    fn words(&mut self, text: &str) {
+        for (index, word) in text.split(' ').enumerate() {
+            if index > 0 {
+                self.line.push(' ');
+            }
+            let styled = match (self.strong, self.emphasis) {
+                _ if word.is_empty() => continue,
+                (false, false) => word.normal(),
+                (true, false) => word.bold(),
+                (false, true) => word.italic(),
+                (true, true) => word.bold().italic(),
+            };
+            self.line.push_str(&styled.to_string());
+        }
+    }
+
+    /// Code keeps its backticks: they are what a reader without colour sees of it.
+    fn inline_code(&mut self, text: &str) {
+        let short = text.chars().count() <= SHORT;
+        let code = if short { text.replace(' ', &KEEP.to_string()) } else { text.to_owned() };
+        let words: Vec<String> = format!("`{code}`").split(' ').map(|w| w.cyan().to_string()).collect();
+        self.line.push_str(&words.join(" "));
+    }
+
+    /// How far text stands in here.
+    fn indent(&self) -> usize {
+        self.indents.last().copied().unwrap_or(0)
+    }
+
     /// Wraps what has come together and writes it.
-    fn flush(&mut self, first: &str, next: &str) {
+    fn flush(&mut self) {
         let text = std::mem::take(&mut self.line);
         if text.trim().is_empty() {
             return;
         }
-        for (index, line) in text.trim().lines().enumerate() {
-            let lead = if index == 0 { first } else { next };
-            let options = textwrap::Options::new(self.width).initial_indent(lead).subsequent_indent(next).break_words(false);
-            self.out.push_str(&textwrap::fill(line, options));
+        let next = " ".repeat(self.indent());
+        for line in text.trim().lines() {
+            let lead = self.mark.take().unwrap_or_else(|| next.clone());
+            self.out.push_str(&wrap(line, self.width, &lead, &next));
             self.out.push('\n');
         }
     }
 
-    fn end_item(&mut self) {
-        if self.line.trim().is_empty() {
-            return;
-        }
-        let depth = self.lists.len().saturating_sub(1);
+    fn begin_item(&mut self) {
+        self.flush();
         let mark = match self.lists.last_mut() {
             Some(Some(number)) => {
                 let mark = format!("{number}. ");
@@ -106,16 +181,16 @@ impl Page {
             }
             _ => "- ".to_owned(),
         };
-        let lead = format!("{}{mark}", "  ".repeat(depth));
-        let next = " ".repeat(lead.len());
-        self.flush(&lead, &next);
+        let lead = format!("{}{mark}", " ".repeat(self.indent()));
+        self.indents.push(lead.len());
+        self.mark = Some(lead);
     }
 
     fn end_heading(&mut self, level: HeadingLevel) {
-        let title = std::mem::take(&mut self.line);
+        let title = std::mem::take(&mut self.line).replace(KEEP, " ");
         self.out.push_str(&format!("{}\n", title.bold()));
         if level <= HeadingLevel::H2 {
-            self.out.push_str(&format!("{}\n", "─".repeat(title.chars().count().min(self.width))));
+            self.out.push_str(&format!("{}\n", "─".repeat(display_width(&title).min(self.width))));
         }
         self.out.push('\n');
     }
@@ -124,15 +199,19 @@ impl Page {
     fn end_code(&mut self) {
         let text = std::mem::take(&mut self.line);
         let info = self.code.take().unwrap_or_default();
-        let second = if info == "sh second" { "  (in a second terminal)\n" } else { "" };
-        self.out.push_str(second);
+        let margin = " ".repeat(self.indent() + 2);
+        if info == "sh second" {
+            self.out.push_str(&format!("{margin}(in a second terminal)\n"));
+        }
         for line in text.lines() {
-            if info.starts_with("sh") {
-                self.out.push_str(&format!("  {} {}\n", "$".dimmed(), line.bold()));
+            if line.trim().is_empty() {
+                self.out.push('\n');
+            } else if info.starts_with("sh") {
+                self.out.push_str(&format!("{margin}{} {}\n", "$".dimmed(), line.bold()));
             } else if info.starts_with("output") {
-                self.out.push_str(&format!("  {}\n", line.dimmed()));
+                self.out.push_str(&format!("{margin}{}\n", line.dimmed()));
             } else {
-                self.out.push_str(&format!("  {line}\n"));
+                self.out.push_str(&format!("{margin}{line}\n"));
             }
         }
         self.out.push('\n');
@@ -141,18 +220,20 @@ impl Page {
     fn end_table(&mut self) {
         let Some(rows) = self.table.take() else { return };
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let natural: Vec<usize> = (0..columns).map(|c| rows.iter().filter_map(|r| r.get(c)).map(|t| t.chars().count()).max().unwrap_or(0)).collect();
+        let widest = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|t| display_width(t)).max().unwrap_or(0);
+        let natural: Vec<usize> = (0..columns).map(widest).collect();
         // The last column takes what is left; a table too wide even so is read row by row.
         let fixed: usize = natural.iter().take(columns.saturating_sub(1)).map(|w| w + 2).sum();
-        if fixed + 12 > self.width {
+        let longest = rows.iter().filter_map(|r| r.get(columns.saturating_sub(1))).flat_map(|t| t.split(' ')).map(display_width).max().unwrap_or(0);
+        if fixed + longest.max(12) > self.width {
             return self.rows_as_lines(&rows);
         }
-        for row in &rows {
-            let lead: String = row.iter().take(columns.saturating_sub(1)).zip(&natural).map(|(cell, width)| format!("{cell:<width$}  ")).collect();
-            let indent = " ".repeat(fixed);
-            let options = textwrap::Options::new(self.width).initial_indent(&lead).subsequent_indent(&indent);
-            self.out.push_str(textwrap::fill(row.last().map_or("", String::as_str), options).trim_end());
-            self.out.push('\n');
+        let padded = |(cell, width): (&String, &usize)| format!("{cell}{}", " ".repeat(width + 2 - display_width(cell)));
+        for (index, row) in rows.iter().enumerate() {
+            let lead: String = row.iter().take(columns.saturating_sub(1)).zip(&natural).map(padded).collect();
+            let last = row.last().map_or("", String::as_str);
+            let text = wrap(last, self.width, &lead, &" ".repeat(fixed));
+            self.out.push_str(&format!("{}\n", if index == 0 { text.trim_end().bold() } else { text.trim_end().normal() }));
         }
         self.out.push('\n');
     }
@@ -161,8 +242,8 @@ impl Page {
         let Some((head, rows)) = rows.split_first() else { return };
         for row in rows {
             for (name, cell) in head.iter().zip(row) {
-                self.line = if name.is_empty() { cell.clone() } else { format!("{name}: {cell}") };
-                self.flush("", "    ");
+                let text = if name.is_empty() { cell.clone() } else { format!("{name}: {cell}") };
+                self.out.push_str(&format!("{}\n", wrap(&text, self.width, "", "    ")));
             }
             self.out.push('\n');
         }

@@ -1,6 +1,7 @@
 //! How a verdict is shown.
 
 use crate::check::{Evidence, Outcome, Verdict};
+use crate::cli::out;
 use colored::Colorize;
 
 /// Prints a verdict: what stands in the way first; of what is right, one line each.
@@ -8,10 +9,9 @@ pub fn show(verdict: &Verdict) {
     for evidence in verdict.evidence.iter().filter(|e| e.outcome != Outcome::Passed) {
         one(evidence);
     }
-    let passed: Vec<&Evidence> = verdict.evidence.iter().filter(|e| e.outcome == Outcome::Passed).collect();
-    for evidence in passed {
-        println!("{} {}", "passed:".green(), evidence.expected);
-        println!("  found     {}, in {}", evidence.found, evidence.at);
+    for evidence in verdict.evidence.iter().filter(|e| e.outcome == Outcome::Passed) {
+        out::fact(&format!("{} ", "passed:".green()), &evidence.expected);
+        found(evidence);
     }
 }
 
@@ -21,8 +21,12 @@ fn one(evidence: &Evidence) {
         Outcome::CannotTell => "cannot tell here:".cyan(),
         Outcome::Passed => "passed:".green(),
     };
-    println!("{word} {}", evidence.meaning);
-    println!("  expected  {}", evidence.expected);
-    println!("  found     {}, in {}", evidence.found, evidence.at);
-    println!("  next      {}", evidence.next.as_deref().unwrap_or("drydock hint"));
+    out::fact(&format!("{word} "), &evidence.meaning);
+    out::fact("  expected  ", &evidence.expected);
+    found(evidence);
+    out::fact("  next      ", evidence.next.as_deref().unwrap_or("drydock hint"));
+}
+
+fn found(evidence: &Evidence) {
+    out::fact("  found     ", &format!("{}, in {}", evidence.found, evidence.at));
 }

@@ -36,7 +36,7 @@ pub fn run(desk: &mut Desk, chapter: Option<&str>) -> Outcome {
         right += u32::from(marked.right);
         println!("  {}", if marked.right { "right".green() } else { "wrong".yellow() });
         for reason in &marked.because {
-            out::wrapped("  ", reason);
+            out::paragraph("  ", reason);
         }
         println!();
         let answered = desk.progress.record.answers.entry(question.id.clone()).or_default();
@@ -61,7 +61,7 @@ fn ask(desk: &Desk, question: &Question, file: &str) -> Result<Option<Option<Mar
     if !question.choices.is_empty() {
         let order = answer::order(seed, &question.id, question.choices.len());
         for (letter, index) in ('a'..).zip(&order) {
-            out::wrapped(&format!("  {letter}) "), fill(&question.choices[*index].text)?.trim());
+            out::paragraph(&format!("  {letter}) "), fill(&question.choices[*index].text)?.trim());
         }
         let lead = if question.kind == Kind::Several { "  letters, such as ac > " } else { "  letter > " };
         let Some(given) = line(lead) else { return Ok(None) };
@@ -93,7 +93,7 @@ fn ask(desk: &Desk, question: &Question, file: &str) -> Result<Option<Option<Mar
 fn in_order(question: &Question, seed: &str) -> Result<Option<Option<Marked>>, Box<dyn Explain>> {
     let order = answer::order(seed, &question.id, question.items.len());
     for (letter, index) in ('a'..).zip(&order) {
-        out::wrapped(&format!("  {letter}) "), question.items[*index].trim());
+        out::paragraph(&format!("  {letter}) "), question.items[*index].trim());
     }
     let Some(given) = line("  in order, such as bca > ") else { return Ok(None) };
     if given.is_empty() {

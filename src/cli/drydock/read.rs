@@ -119,7 +119,7 @@ fn here(desk: &mut Desk) -> Outcome {
         out::markdown(&values.render(&chapter.lesson.opening, &file, 0).map_err(boxed)?);
         println!("At the end of it you can:");
         for objective in &front.objectives {
-            out::wrapped("  - ", &objective.text);
+            out::paragraph("  - ", &objective.text);
         }
         println!();
         out::next(&[("drydock next", "go on"), ("drydock shell", "in a second terminal: a shell to work in")]);
