@@ -6,10 +6,18 @@ use super::look::{self, Fact, Subject};
 use super::machine::{Machine, Scene, Seen};
 use super::model::{Check, Expect, Find};
 use super::verdict::{Evidence, Outcome, Verdict};
+use crate::kernel::{SysError, rlimit};
 use std::collections::BTreeMap;
+
+/// Descriptors that the widest look needs at once: a visit to another namespace, a layout's blobs.
+const DESCRIPTORS: usize = 16;
 
 /// Looks at everything that the checks name, once, and collects all evidence, not the first only.
 pub fn examine(checks: &[Check], scene: &Scene) -> Verdict {
+    // Without a free descriptor, what is there would look as if it were not.
+    if let Err(error) = rlimit::spare(DESCRIPTORS) {
+        return Verdict::of(checks.iter().map(|check| cramped(check, &error)).collect());
+    }
     let machine = Machine::read(scene);
     let mut chosen: BTreeMap<&str, &Seen> = BTreeMap::new();
     let mut evidence = Vec::new();
@@ -23,30 +31,74 @@ pub fn examine(checks: &[Check], scene: &Scene) -> Verdict {
     Verdict::of(evidence)
 }
 
-/// The process that meets the most expectations stands for all that were found: with several
-/// attempts lying about, the best one is the answer.
+fn cramped(check: &Check, error: &SysError) -> Evidence {
+    Evidence {
+        check: check.id.clone(),
+        outcome: Outcome::CannotTell,
+        expected: format!("{DESCRIPTORS} free descriptors to look with"),
+        found: error.to_string(),
+        at: "/proc/self/limits, Max open files".into(),
+        meaning: "too few files may be open at once here (RLIMIT_NOFILE), so nothing could be looked at".into(),
+        next: Some("ulimit -n 1024".into()),
+    }
+}
+
+/// A process that fits, and what was found out about it.
+struct Candidate<'m> {
+    seen: &'m Seen,
+    evidence: Vec<Evidence>,
+}
+
+impl Candidate<'_> {
+    fn count(&self, outcome: Outcome) -> usize {
+        self.evidence.iter().filter(|e| e.outcome == outcome).count()
+    }
+
+    /// The lowest stands for all that were found: with several attempts lying about, one that is
+    /// right is enough, so the question is whether *any* passes. Hence:
+    ///
+    /// 1. One that passed beats all.
+    /// 2. One of which nothing is wrong, as far as can be seen, beats one that is wrong: it may be the
+    ///    right one, and then "not yet" would be untrue. So a not-yet beats a cannot-tell only where
+    ///    the other is wrong in something that can be seen: then both are "not yet".
+    /// 3. Of several that are wrong, the one with the fewest wrongs, then with the fewest unknowns.
+    fn rank(&self) -> (usize, usize, usize) {
+        let (wrong, unknown) = (self.count(Outcome::NotYet), self.count(Outcome::CannotTell));
+        let standing = if wrong > 0 { 2 } else { usize::from(unknown > 0) };
+        (standing, wrong, unknown)
+    }
+}
+
 fn of_processes<'m, 'c>(check: &'c Check, machine: &'m Machine, chosen: &mut BTreeMap<&'c str, &'m Seen>) -> Vec<Evidence> {
     let found = find::processes(machine, &check.conditions);
     let expected = find::in_words(&check.conditions);
-    let Some(_) = found.fitting.first() else {
-        return vec![not_found(check, &expected, &found)];
-    };
-    let count = found.fitting.len() as u64;
+    let (count, whole) = (found.fitting.len() as u64, found.hidden.is_empty());
     let judged = found.fitting.iter().map(|seen| {
-        let subject = Subject::Process { seen, machine, chosen, count };
-        let list: Vec<Evidence> = check.expect.iter().map(|e| judge(check, e, &subject)).collect();
-        (list.iter().filter(|e| e.outcome == Outcome::NotYet).count(), list, *seen)
+        let subject = Subject::Process { seen, machine, chosen, count, whole };
+        Candidate { seen, evidence: check.expect.iter().map(|e| judge(check, e, &subject)).collect() }
     });
-    let Some((_, mut list, best)) = judged.min_by_key(|(failures, ..)| *failures) else { return Vec::new() };
-    chosen.insert(&check.id, best);
+    let Some(best) = judged.min_by_key(Candidate::rank) else {
+        return vec![not_found(check, expected, found.hidden.first().copied())];
+    };
+    chosen.insert(&check.id, best.seen);
+    // By rule 2 one that may not be read is as good as a cannot-tell; but only where its command
+    // line is the wanted one. Without that, any stranger's container would be a candidate.
+    if check.conditions.command.is_some()
+        && let (Some(hidden), Some(wrong)) = (found.hidden.first(), best.evidence.iter().find(|e| e.outcome == Outcome::NotYet))
+    {
+        let mut evidence = unreadable(check, expected, hidden);
+        evidence.found += &format!("; process {}, which can be read, is not it: {}, not {}", best.seen.pid(), wrong.found, wrong.expected);
+        return vec![evidence];
+    }
+    let mut list = best.evidence;
     list.insert(
         0,
         Evidence {
             check: check.id.clone(),
             outcome: Outcome::Passed,
             expected,
-            found: format!("process {}, `{}`", best.pid(), best.command),
-            at: format!("/proc/{}", best.pid()),
+            found: format!("process {}, `{}`", best.seen.pid(), best.seen.command),
+            at: format!("/proc/{}", best.seen.pid()),
             meaning: String::new(),
             next: None,
         },
@@ -54,24 +106,32 @@ fn of_processes<'m, 'c>(check: &'c Check, machine: &'m Machine, chosen: &mut BTr
     list
 }
 
-fn not_found(check: &Check, expected: &str, found: &find::Found<'_>) -> Evidence {
-    let mut evidence = Evidence {
+fn not_found(check: &Check, expected: String, hidden: Option<&Seen>) -> Evidence {
+    if let Some(hidden) = hidden {
+        return unreadable(check, expected, hidden);
+    }
+    Evidence {
         check: check.id.clone(),
         outcome: Outcome::NotYet,
-        expected: expected.to_owned(),
+        expected,
         found: "none".into(),
         at: "/proc, processes started since the exercise began".into(),
         meaning: check.none.clone().unwrap_or_else(|| "nothing of the kind runs now".into()),
         next: None,
-    };
-    if let Some(hidden) = found.hidden.first() {
-        evidence.outcome = Outcome::CannotTell;
-        evidence.found = format!("process {} may be it; it belongs to user {}", hidden.pid(), hidden.uid);
-        evidence.at = format!("/proc/{}/ns", hidden.pid());
-        evidence.meaning = "an ordinary user may not read the namespaces of another user's process (CAP_SYS_PTRACE is missing)".into();
-        evidence.next = Some("sudo drydock check".into());
     }
-    evidence
+}
+
+/// One that may be it.
+fn unreadable(check: &Check, expected: String, hidden: &Seen) -> Evidence {
+    Evidence {
+        check: check.id.clone(),
+        outcome: Outcome::CannotTell,
+        expected,
+        found: format!("process {} may be it; it belongs to user {}", hidden.pid(), hidden.uid),
+        at: format!("/proc/{}/ns", hidden.pid()),
+        meaning: "an ordinary user may not read the namespaces of another user's process (CAP_SYS_PTRACE is missing)".into(),
+        next: Some("sudo drydock check".into()),
+    }
 }
 
 /// Anything but processes: a single thing, by path.

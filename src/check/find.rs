@@ -22,6 +22,8 @@ pub(super) fn processes<'m>(machine: &'m Machine, conditions: &Conditions) -> Fo
         match fits(machine, seen, conditions) {
             Some(true) => found.fitting.push(seen),
             Some(false) => {}
+            // It has ended meanwhile.
+            None if seen.process().is_err() => {}
             // With a command that fits it is a likely one; without, any other user's process
             // would be, and only those of containers matter.
             None if conditions.command.is_some() || in_other_cgroup(seen) => found.hidden.push(seen),
@@ -34,12 +36,12 @@ pub(super) fn processes<'m>(machine: &'m Machine, conditions: &Conditions) -> Fo
 /// `None` when it cannot be read.
 fn fits(machine: &Machine, seen: &Seen, conditions: &Conditions) -> Option<bool> {
     if let Some(cgroup) = &conditions.cgroup
-        && !seen.process.cgroups().ok()?.iter().any(|(_, path)| cgroup.fits(path))
+        && !seen.process().and_then(|p| p.cgroups()).ok()?.iter().any(|(_, path)| cgroup.fits(path))
     {
         return Some(false);
     }
     if let Some(wanted) = conditions.inner_pid
-        && seen.process.status().ok()?.numbers("NSpid").last().map(|n| u64::from(*n)) != Some(wanted.0)
+        && seen.process().and_then(|p| p.status()).ok()?.numbers("NSpid").last().map(|n| u64::from(*n)) != Some(wanted.0)
     {
         return Some(false);
     }
@@ -63,7 +65,7 @@ fn fits(machine: &Machine, seen: &Seen, conditions: &Conditions) -> Option<bool>
     if conditions.environment.is_empty() && conditions.shell_descendant.is_none() {
         return Some(true);
     }
-    let environ = seen.process.environ().ok()?;
+    let environ = seen.process().and_then(|p| p.environ()).ok()?;
     let has = |key: &str, value: &str| environ.iter().any(|e| e.strip_prefix(key).and_then(|r| r.strip_prefix('=')) == Some(value));
     let from_shell = match (&machine.scene.shell, conditions.shell_descendant) {
         (Some(nonce), Some(wanted)) => has("DRYDOCK_SHELL", nonce) == wanted,
@@ -76,7 +78,7 @@ fn fits(machine: &Machine, seen: &Seen, conditions: &Conditions) -> Option<bool>
 /// True for a process that somebody has put into a cgroup of its own.
 fn in_other_cgroup(seen: &Seen) -> bool {
     let own = crate::kernel::proc::Process::current().and_then(|p| p.cgroups()).unwrap_or_default();
-    seen.process.cgroups().is_ok_and(|theirs| theirs != own)
+    seen.process().and_then(|p| p.cgroups()).is_ok_and(|theirs| theirs != own)
 }
 
 /// The conditions in words, for evidence.

@@ -2,11 +2,11 @@
 
 use crate::kernel::cgroup::Layout;
 use crate::kernel::ns::Ns;
-use crate::kernel::proc::{Process, pids};
+use crate::kernel::SysError;
+use crate::kernel::proc::{Identity, Process, pids};
 use crate::kernel::visit;
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::PathBuf;
 
 /// Where and since when somebody has been at work.
@@ -40,8 +40,8 @@ pub(super) struct Machine {
 
 /// One process.
 pub(super) struct Seen {
-    /// Its folder in /proc.
-    pub process: Process,
+    /// Which one. No descriptor is held for it: there may be more processes than descriptors.
+    identity: Identity,
     /// Its command line, words joined by a space.
     pub command: String,
     /// Its user id as seen from here.
@@ -52,7 +52,10 @@ pub(super) struct Seen {
 impl Seen {
     /// Its namespaces; those that may not be read are missing.
     pub fn namespaces(&self) -> &BTreeMap<Ns, u64> {
-        self.ns.get_or_init(|| Ns::ALL.into_iter().filter_map(|ns| Some((ns, self.process.ns(ns).ok()?))).collect())
+        self.ns.get_or_init(|| {
+            let Ok(process) = self.process() else { return BTreeMap::new() };
+            Ns::ALL.into_iter().filter_map(|ns| Some((ns, process.ns(ns).ok()?))).collect()
+        })
     }
 
     /// True when its namespaces may not be read from here.
@@ -60,9 +63,14 @@ impl Seen {
         self.namespaces().is_empty()
     }
 
+    /// Its folder in /proc. ESRCH when it has ended.
+    pub fn process(&self) -> Result<Process, SysError> {
+        self.identity.open()
+    }
+
     /// Its pid here.
     pub fn pid(&self) -> i32 {
-        self.process.pid()
+        self.identity.pid
     }
 }
 
@@ -93,10 +101,11 @@ pub fn own_namespaces() -> BTreeMap<Ns, u64> {
 fn seen(pid: i32, scene: &Scene) -> Option<Seen> {
     use std::os::unix::fs::MetadataExt;
     let process = Process::open(pid).ok()?;
-    if process.start().ok()? < scene.since_ticks {
+    let start = process.start().ok()?;
+    if start < scene.since_ticks {
         return None;
     }
     let argv = process.argv().ok().filter(|a| !a.is_empty())?;
     let uid = std::fs::metadata(format!("/proc/{pid}")).ok()?.uid();
-    Some(Seen { command: argv.join(" "), process, uid, ns: OnceCell::new() })
+    Some(Seen { command: argv.join(" "), identity: Identity { pid, start }, uid, ns: OnceCell::new() })
 }

@@ -21,6 +21,24 @@ pub struct Process {
     dir: File,
 }
 
+/// A process to come back to, without a descriptor held meanwhile: a pid, and when it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Its pid here.
+    pub pid: i32,
+    /// Clock ticks (1/100 s) since boot.
+    pub start: u64,
+}
+
+impl Identity {
+    /// Opens it again. ESRCH when another process has got its pid.
+    pub fn open(self) -> Result<Process, SysError> {
+        let process = Process::open(self.pid)?;
+        let same = process.start()? == self.start;
+        if same { Ok(process) } else { Err(SysError::new(format!("read /proc/{}", self.pid), Errno::ESRCH)) }
+    }
+}
+
 /// The fields of /proc/PID/status that this project reads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {

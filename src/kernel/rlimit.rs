@@ -150,6 +150,14 @@ fn resource(name: &str) -> Option<Resource> {
     RESOURCES.iter().find(|(known, _)| *known == name).map(|(_, resource)| *resource)
 }
 
+/// Makes sure that `count` more descriptors can be had now. EMFILE where this process may have no
+/// more (`ulimit -n`, RLIMIT_NOFILE), ENFILE where the machine has none left.
+pub fn spare(count: usize) -> Result<(), SysError> {
+    let one = || std::fs::File::open("/proc").map_err(|e| SysError::new("open a file", super::error::errno_of(&e)));
+    let all: Result<Vec<_>, SysError> = std::iter::repeat_with(one).take(count).collect();
+    all.map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// Its capability sets.
 pub(super) fn sets(wanted: &BTreeMap<SetName, SetIs>, seen: &Seen) -> Fact {
     let at = format!("/proc/{}/status", seen.pid());
-    let Ok(status) = seen.process.status() else { return Fact::is(false, "capabilities", "the process has just ended", at) };
+    let Ok(status) = seen.process().and_then(|p| p.status()) else { return Fact::is(false, "capabilities", "the process has just ended", at) };
     let all = status.capabilities();
     let one = |(name, wanted): (&SetName, &SetIs)| {
         let (label, mask) = match name {
@@ -35,14 +35,14 @@ pub(super) fn sets(wanted: &BTreeMap<SetName, SetIs>, seen: &Seen) -> Fact {
 /// Whether exec can give it privilege.
 pub(super) fn no_new_privileges(wanted: bool, seen: &Seen) -> Fact {
     let at = format!("NoNewPrivs in /proc/{}/status", seen.pid());
-    let found = seen.process.status().map(|s| s.get("NoNewPrivs").to_owned()).unwrap_or_default();
+    let found = seen.process().and_then(|p| p.status()).map(|s| s.get("NoNewPrivs").to_owned()).unwrap_or_default();
     Fact::is((found == "1") == wanted, format!("NoNewPrivs {}", u8::from(wanted)), format!("NoNewPrivs {found}"), at)
 }
 
 /// `filter` or `none`.
 pub(super) fn seccomp(wanted: &str, seen: &Seen) -> Fact {
     let at = format!("Seccomp in /proc/{}/status", seen.pid());
-    let found = seen.process.status().map(|s| s.get("Seccomp").to_owned()).unwrap_or_default();
+    let found = seen.process().and_then(|p| p.status()).map(|s| s.get("Seccomp").to_owned()).unwrap_or_default();
     let word = match found.as_str() {
         "0" => "none",
         "2" => "filter",

@@ -22,7 +22,7 @@ pub(super) enum Group {
 
 /// The group of a process.
 pub(super) fn of_process(seen: &Seen) -> Group {
-    Group::Of(seen.process.cgroups().unwrap_or_default())
+    Group::Of(seen.process().and_then(|p| p.cgroups()).unwrap_or_default())
 }
 
 /// The group's directory in the hierarchy of one controller, and whether that is v1.

@@ -15,7 +15,7 @@ pub(super) fn uid_map(wanted: &[MapLine], seen: &Seen, machine: &Machine) -> Fac
         let text: Vec<String> = lines.iter().map(|(i, o, c)| format!("{i} {o} {c}")).collect();
         if text.is_empty() { "empty: nobody is mapped".to_owned() } else { text.join("; ") }
     };
-    match seen.process.id_map("uid_map") {
+    match seen.process().and_then(|p| p.id_map("uid_map")) {
         Ok(found) => Fact::is(found == lines, format!("uid_map {}", show(&lines)), show(&found), at),
         Err(_) => Fact::unknown(format!("uid_map {}", show(&lines)), "not readable", at),
     }
@@ -24,7 +24,7 @@ pub(super) fn uid_map(wanted: &[MapLine], seen: &Seen, machine: &Machine) -> Fac
 /// Its real user or group id, as seen from here.
 pub(super) fn id(field: &str, wanted: u64, seen: &Seen) -> Fact {
     let at = format!("{field} in /proc/{}/status", seen.pid());
-    let found = seen.process.status().ok().and_then(|s| s.numbers(field).first().copied());
+    let found = seen.process().and_then(|p| p.status()).ok().and_then(|s| s.numbers(field).first().copied());
     let so = found.map(u64::from) == Some(wanted);
     Fact::is(so, format!("{field} {wanted}"), found.map_or("the process has just ended".into(), |n| n.to_string()), at)
 }
@@ -32,7 +32,7 @@ pub(super) fn id(field: &str, wanted: u64, seen: &Seen) -> Fact {
 /// Variables that it was started with.
 pub(super) fn environment(wanted: &BTreeMap<String, String>, seen: &Seen) -> Fact {
     let at = format!("/proc/{}/environ", seen.pid());
-    let Ok(environ) = seen.process.environ() else { return Fact::unknown("its environment", "not readable", at) };
+    let Ok(environ) = seen.process().and_then(|p| p.environ()) else { return Fact::unknown("its environment", "not readable", at) };
     let one = |(key, value): (&String, &String)| {
         let found = environ.iter().find_map(|e| e.strip_prefix(key.as_str())?.strip_prefix('='));
         Fact::is(found == Some(value), format!("{key}={value}"), found.map_or(format!("no {key}"), |f| format!("{key}={f}")), at.clone())

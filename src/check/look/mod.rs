@@ -26,6 +26,8 @@ pub(super) enum Subject<'a> {
         chosen: &'a BTreeMap<&'a str, &'a Seen>,
         /// How many fitted.
         count: u64,
+        /// Whether all that may fit could be read.
+        whole: bool,
     },
     /// Something with a path.
     Thing {
@@ -79,12 +81,21 @@ impl Fact {
 /// Reads what the assertion speaks of.
 pub(super) fn look(that: &Assertion, subject: &Subject<'_>) -> Fact {
     match subject {
-        Subject::Process { seen, machine, chosen, count } => of_process(that, seen, machine, chosen, *count),
+        Subject::Process { count, whole, .. } if matches!(that, Assertion::Count(_)) => how_many(that, *count, *whole),
+        Subject::Process { seen, machine, chosen, .. } => of_process(that, seen, machine, chosen),
         Subject::Thing { check, machine } => of_thing(that, check, machine),
     }
 }
 
-fn of_process(that: &Assertion, seen: &Seen, machine: &Machine, chosen: &BTreeMap<&str, &Seen>, count: u64) -> Fact {
+fn how_many(that: &Assertion, count: u64, whole: bool) -> Fact {
+    let Assertion::Count(wanted) = that else { return misplaced(that) };
+    let outcome = wanted.judge(count, whole);
+    let more = if whole { "" } else { ", and others that may not be read" };
+    let hint = (outcome == Outcome::CannotTell).then(|| "sudo drydock check".to_owned());
+    Fact { outcome, expected: format!("{wanted} such processes"), found: format!("{count}{more}"), at: "/proc".into(), hint }
+}
+
+fn of_process(that: &Assertion, seen: &Seen, machine: &Machine, chosen: &BTreeMap<&str, &Seen>) -> Fact {
     match that {
         Assertion::Namespace(wanted) => namespace::kinship(wanted, seen, machine, chosen),
         Assertion::Hostname(name) => namespace::hostname(name, seen, machine),
@@ -105,7 +116,6 @@ fn of_process(that: &Assertion, seen: &Seen, machine: &Machine, chosen: &BTreeMa
         Assertion::Environment(wanted) => identity::environment(wanted, seen),
         Assertion::Links(links) => network::links(links, seen),
         Assertion::File(file) => file::in_view(file, seen),
-        Assertion::Count(wanted) => Fact::is(wanted.fits(count), format!("{wanted} such processes"), count.to_string(), "/proc"),
         other => misplaced(other),
     }
 }

@@ -103,7 +103,7 @@ fn base_names(lowerdir: &str) -> String {
 
 /// The topmost mount at `/`.
 fn root_mount(seen: &Seen) -> Option<Mount> {
-    seen.process.mounts().ok()?.into_iter().rfind(|m| m.target == Path::new("/"))
+    seen.process().and_then(|p| p.mounts()).ok()?.into_iter().rfind(|m| m.target == Path::new("/"))
 }
 
 /// A mount that it sees, or must not see.
@@ -112,7 +112,7 @@ pub(super) fn mount(wanted: &MountIs, seen: &Seen) -> Fact {
     let kind = wanted.fstype.as_ref().map(|t| format!(" of type {t}")).unwrap_or_default();
     let with = if wanted.options.is_empty() { String::new() } else { format!(" ({})", wanted.options.join(",")) };
     let expected = format!("{}a mount at {}{kind}{with}", if wanted.absent { "no, not " } else { "" }, wanted.at);
-    let Ok(mounts) = seen.process.mounts() else { return Fact::unknown(expected, "not readable", at) };
+    let Ok(mounts) = seen.process().and_then(|p| p.mounts()) else { return Fact::unknown(expected, "not readable", at) };
     let there: Vec<&Mount> = mounts.iter().filter(|m| m.target == Path::new(&wanted.at)).collect();
     let fits = |m: &&&Mount| {
         wanted.fstype.as_ref().is_none_or(|t| *t == m.fstype) && wanted.options.iter().all(|o| m.options.contains(o) || m.super_options.contains(o))

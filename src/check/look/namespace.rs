@@ -23,6 +23,12 @@ fn one(kind: Ns, kinship: &Kinship, seen: &Seen, machine: &Machine, chosen: &BTr
         return Fact::unknown(expected, format!("not readable: the process belongs to user {}", seen.uid), at);
     };
     let host = machine.host.get(&kind);
+    if let Kinship::SameAs(name) | Kinship::DiffersFrom(name) = kinship
+        && let Some(other) = chosen.get(name.as_str())
+        && !other.namespaces().contains_key(&kind)
+    {
+        return Fact::unknown(expected, format!("not readable: process {} belongs to user {}", other.pid(), other.uid), format!("/proc/{}/ns/{kind}", other.pid()));
+    }
     let other = |name: &String| chosen.get(name.as_str()).and_then(|s| s.namespaces().get(&kind));
     let (so, compared) = match kinship {
         Kinship::Own => (Some(theirs) != host, host),
@@ -46,7 +52,7 @@ pub(super) fn hostname(name: &str, seen: &Seen, machine: &Machine) -> Fact {
 /// Its pid in its own pid namespace.
 pub(super) fn inner_pid(wanted: u64, seen: &Seen) -> Fact {
     let at = format!("NSpid in /proc/{}/status", seen.pid());
-    let inner = seen.process.status().ok().and_then(|s| s.numbers("NSpid").last().copied());
+    let inner = seen.process().and_then(|p| p.status()).ok().and_then(|s| s.numbers("NSpid").last().copied());
     match inner {
         Some(inner) => Fact::is(u64::from(inner) == wanted, format!("pid {wanted} inside"), inner.to_string(), at),
         None => Fact::is(false, format!("pid {wanted} inside"), "the process has just ended", at),
