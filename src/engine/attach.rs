@@ -2,11 +2,12 @@
 
 use super::error::Error;
 use super::hold::Started;
-use super::relay::{self, Signals, Stream};
+use super::relay::{self, Input, Signals, Stream};
 use crate::kernel::pty::Raw;
 use crate::kernel::{OrSys, SysError, pidfd};
+use nix::sys::stat::fstat;
 use std::io::IsTerminal;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Connects our streams to a process that `start` starts, until it ends: for `skiff exec`.
 pub fn attached(tty: bool, interactive: bool, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, Error>) -> Result<i32, Error> {
@@ -19,51 +20,82 @@ pub(super) fn connect(tty: bool, interactive: bool, signals: &mut Signals, start
     if let Some(master) = started.terminal {
         return Ok(terminal(&started.process, master, signals, interactive)?);
     }
-    let streams = ours.into_iter().map(|(from, to)| Stream { from, to: Box::new(move |bytes: &[u8]| relay::write_all(to.as_fd(), bytes)) });
-    Ok(relay::relay(&started.process, signals, streams.collect(), input)?)
+    Ok(relay::relay(&started.process, signals, Ends::streams(ours), input)?)
 }
 
 /// The two ends of the container's standard streams.
-struct Ends {
-    theirs: Vec<OwnedFd>,
-    ours: Vec<(OwnedFd, OwnedFd)>,
-    input: Option<OwnedFd>,
+pub(super) struct Ends {
+    /// What the container gets as 0, 1 and 2; nothing where it gets a terminal.
+    pub(super) theirs: Vec<OwnedFd>,
+    /// What it writes, and where that goes.
+    pub(super) ours: Vec<(OwnedFd, OwnedFd)>,
+    /// Where our standard input goes, if it cannot have that itself.
+    pub(super) input: Option<Input>,
 }
 
 impl Ends {
-    /// Files and pipes are handed over as they are. A terminal of ours is not: the container could
-    /// type into it (TIOCSTI), so a pipe goes in between.
-    fn foreground(tty: bool, interactive: bool) -> Result<Self, Error> {
+    /// A pipe is handed over as it is; between everything else and the container there is one.
+    ///
+    /// A descriptor is more than its bytes: through /proc/self/fd root inside could open a file of
+    /// ours again to write it, make it set-user-ID, walk out of a directory, type into a terminal
+    /// (TIOCSTI). A pipe has no name and no mode that would matter to anybody.
+    pub(super) fn foreground(tty: bool, interactive: bool) -> Result<Self, Error> {
         let mut ends = Ends { theirs: Vec::new(), ours: Vec::new(), input: None };
         if tty {
             return Ok(ends);
         }
         let stdin = std::io::stdin();
         ends.theirs.push(if !interactive {
+            // The exec step puts the container's own in its place.
             std::fs::File::open("/dev/null").or_sys("open /dev/null")?.into()
-        } else if stdin.is_terminal() {
-            let (theirs, ours) = relay::pipe()?;
-            ends.input = Some(ours);
-            theirs
-        } else {
+        } else if is_pipe(&stdin) {
             stdin.as_fd().try_clone_to_owned().or_sys("pass on standard input")?
+        } else {
+            let (theirs, ours) = relay::pipe()?;
+            ends.input = Some(Input::new(ours)?);
+            theirs
         });
-        ends.output(std::io::stdout().as_fd(), std::io::stdout().is_terminal())?;
-        ends.output(std::io::stderr().as_fd(), std::io::stderr().is_terminal())?;
+        ends.output(std::io::stdout().as_fd())?;
+        // `>file 2>&1` keeps its order only where both are one pipe.
+        if is_same(std::io::stdout(), std::io::stderr()) {
+            let both = ends.theirs[1].try_clone().or_sys("pass on standard error")?;
+            ends.theirs.push(both);
+        } else {
+            ends.output(std::io::stderr().as_fd())?;
+        }
         Ok(ends)
     }
 
-    fn output(&mut self, mine: std::os::fd::BorrowedFd<'_>, is_terminal: bool) -> Result<(), Error> {
-        let mine = mine.try_clone_to_owned().or_sys("pass on standard output")?;
-        if is_terminal {
-            let (read, write) = relay::pipe()?;
-            self.ours.push((read, mine));
-            self.theirs.push(write);
+    fn output(&mut self, mine: BorrowedFd<'_>) -> Result<(), Error> {
+        let copy = mine.try_clone_to_owned().or_sys("pass on standard output")?;
+        if is_pipe(mine) {
+            self.theirs.push(copy);
         } else {
-            self.theirs.push(mine);
+            let (read, write) = relay::pipe()?;
+            self.ours.push((read, copy));
+            self.theirs.push(write);
         }
         Ok(())
     }
+
+    /// Our ends of what it writes, for the relay.
+    pub(super) fn streams<'a>(ours: Vec<(OwnedFd, OwnedFd)>) -> Vec<Stream<'a>> {
+        let stream = |(from, to): (OwnedFd, OwnedFd)| Stream { from, to: Box::new(move |bytes: &[u8]| relay::write_all(to.as_fd(), bytes)) };
+        ours.into_iter().map(stream).collect()
+    }
+}
+
+/// True for a pipe without a name; a FIFO that lies in a folder is a file as any other (pipe(7)).
+fn is_pipe(fd: impl AsFd) -> bool {
+    const PIPEFS: i64 = 0x5049_5045; // PIPEFS_MAGIC, linux/magic.h
+    #[allow(clippy::unnecessary_cast)] // its width is the machine's
+    nix::sys::statfs::fstatfs(fd).is_ok_and(|fs| fs.filesystem_type().0 as i64 == PIPEFS)
+}
+
+/// True where both lead to the same file.
+fn is_same(one: impl AsFd, other: impl AsFd) -> bool {
+    let file = |fd: BorrowedFd<'_>| fstat(fd).map(|s| (s.st_dev, s.st_ino, s.st_rdev));
+    file(one.as_fd()).is_ok_and(|one| file(other.as_fd()) == Ok(one))
 }
 
 /// Relays between our terminal and the container's, in raw mode, until the command ends.
@@ -71,7 +103,7 @@ fn terminal(process: &pidfd::Pidfd, master: OwnedFd, signals: &mut Signals, inte
     let stdin = std::io::stdin();
     // Only a terminal has a raw mode; from a pipe the bytes come as they are.
     let raw = if interactive && stdin.is_terminal() { Some(Raw::enter(&stdin)?) } else { None };
-    let input = if interactive { Some(master.try_clone().or_sys("keep the terminal")?) } else { None };
+    let input = if interactive { Some(Input::new(master.try_clone().or_sys("keep the terminal")?)?) } else { None };
     signals.follow_size(master.try_clone().or_sys("keep the terminal")?);
     let out = std::io::stdout();
     let to: Box<dyn FnMut(&[u8])> = Box::new(move |bytes| relay::write_all(out.as_fd(), bytes));

@@ -11,7 +11,8 @@ use super::error::Error;
 use super::hold::{Reply, Request, keeper};
 use super::host::Host;
 use super::plan::{Place, Plan};
-use super::relay::{self, Signals, Stream};
+use super::attach::Ends;
+use super::relay::{self, Input, Signals, Stream};
 use super::request;
 use super::run::write_files;
 use super::seccomp;
@@ -134,10 +135,11 @@ pub fn exec(container: &Container, step: &Step) -> Result<i32, Error> {
     let stdin = std::io::stdin();
     let tty = stdin.is_terminal() && std::io::stdout().is_terminal();
     let pair = if tty { Some(pty::pair()?) } else { None };
+    let mut ends = Ends::foreground(tty, true)?;
     let own = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().or_sys("pass on a stream");
-    let stdio: Vec<OwnedFd> = match &pair {
+    let mut stdio: Vec<OwnedFd> = match &pair {
         Some((_, slave)) => vec![own(slave.as_fd())?, own(slave.as_fd())?, own(slave.as_fd())?],
-        None => vec![own(stdin.as_fd())?, own(std::io::stdout().as_fd())?, own(std::io::stderr().as_fd())?],
+        None => std::mem::take(&mut ends.theirs),
     };
     let mut signals = Signals::block()?;
     let mut raw = None;
@@ -147,7 +149,12 @@ pub fn exec(container: &Container, step: &Step) -> Result<i32, Error> {
         Reply::Executed => {
             let master = pair.as_ref().and_then(|(master, _)| master.try_clone().ok());
             raw = if master.is_some() { Raw::enter(&stdin).ok() } else { None };
-            let _ = relay_until_end(&process, master, &mut signals);
+            // Ours would keep the pipes of the container from ending.
+            stdio.clear();
+            let _ = match master {
+                Some(master) => relay_terminal(&process, master, &mut signals),
+                None => relay::until_end(&process, &mut signals, Ends::streams(std::mem::take(&mut ends.ours)), ends.input.take()),
+            };
             true
         }
         Reply::Failed(error) => {
@@ -164,10 +171,9 @@ pub fn exec(container: &Container, step: &Step) -> Result<i32, Error> {
     Ok(code?)
 }
 
-fn relay_until_end(process: &Pidfd, master: Option<OwnedFd>, signals: &mut Signals) -> Result<(), SysError> {
-    let Some(master) = master else { return relay::until_end(process, signals, Vec::new(), None) };
+fn relay_terminal(process: &Pidfd, master: OwnedFd, signals: &mut Signals) -> Result<(), SysError> {
     signals.follow_size(master.try_clone().or_sys("keep the terminal")?);
-    let input = master.try_clone().or_sys("keep the terminal")?;
+    let input = Input::new(master.try_clone().or_sys("keep the terminal")?)?;
     let out = std::io::stdout();
     let to = Box::new(move |bytes: &[u8]| relay::write_all(out.as_fd(), bytes));
     relay::until_end(process, signals, vec![Stream { from: master, to }], Some(input))

@@ -73,6 +73,52 @@ pub struct Stream<'a> {
     pub to: Box<dyn FnMut(&[u8]) + 'a>,
 }
 
+/// Our standard input on its way into the container.
+///
+/// Never waited for: while the container does not read, we must still carry what it writes, or
+/// both would wait for each other for ever.
+#[derive(Debug)]
+pub struct Input {
+    to: OwnedFd,
+    waiting: Vec<u8>,
+    ended: bool,
+}
+
+impl Input {
+    /// What is typed or piped to us goes `to` there, a pipe's write side or a terminal's master.
+    pub fn new(to: OwnedFd) -> Result<Self, SysError> {
+        use nix::fcntl::{FcntlArg, fcntl};
+        let flags = OFlag::from_bits_retain(fcntl(&to, FcntlArg::F_GETFL).or_sys("look at the container's input")?);
+        fcntl(&to, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).or_sys("write to the container's input without waiting")?;
+        Ok(Self { to, waiting: Vec::new(), ended: false })
+    }
+
+    /// What to wait for: more input, or room for what there is.
+    fn interest<'a>(&'a self, stdin: &'a std::io::Stdin) -> PollFd<'a> {
+        if self.waiting.is_empty() { PollFd::new(stdin.as_fd(), PollFlags::POLLIN) } else { PollFd::new(self.to.as_fd(), PollFlags::POLLOUT) }
+    }
+
+    /// Moves what can be moved; false when all of it was, or nobody reads it any more.
+    fn feed(&mut self, buffer: &mut [u8]) -> bool {
+        if self.waiting.is_empty() {
+            match nix::unistd::read(std::io::stdin(), buffer) {
+                Ok(n) if n > 0 => self.waiting.extend_from_slice(&buffer[..n]),
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                _ => self.ended = true,
+            }
+        }
+        while !self.waiting.is_empty() {
+            match nix::unistd::write(&self.to, &self.waiting) {
+                Ok(n) => drop(self.waiting.drain(..n)),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return true,
+                Err(_) => return false,
+            }
+        }
+        !self.ended
+    }
+}
+
 /// Makes a pipe: (ours to read, the container's to write).
 pub fn pipe() -> Result<(OwnedFd, OwnedFd), SysError> {
     nix::unistd::pipe2(OFlag::O_CLOEXEC).or_sys("make a pipe")
@@ -93,21 +139,19 @@ pub fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) {
 }
 
 /// Relays until the command has ended and what it wrote has been read. Returns its exit code.
-pub fn relay(process: &Pidfd, signals: &mut Signals, streams: Vec<Stream<'_>>, input: Option<OwnedFd>) -> Result<i32, SysError> {
+pub fn relay(process: &Pidfd, signals: &mut Signals, streams: Vec<Stream<'_>>, input: Option<Input>) -> Result<i32, SysError> {
     until_end(process, signals, streams, input)?;
     Ok(pidfd::exit_code(process.wait()?))
 }
 
 /// Relays until the process has ended; it is left for its parent to reap.
-pub fn until_end(process: &Pidfd, signals: &mut Signals, mut streams: Vec<Stream<'_>>, mut input: Option<OwnedFd>) -> Result<(), SysError> {
+pub fn until_end(process: &Pidfd, signals: &mut Signals, mut streams: Vec<Stream<'_>>, mut input: Option<Input>) -> Result<(), SysError> {
     let mut buffer = vec![0u8; if streams.is_empty() && input.is_none() { 0 } else { 64 * 1024 }];
     loop {
         let stdin = std::io::stdin();
         let mut fds = vec![PollFd::new(process.as_fd(), PollFlags::POLLIN), PollFd::new(signals.fd.as_fd(), PollFlags::POLLIN)];
         fds.extend(streams.iter().map(|s| PollFd::new(s.from.as_fd(), PollFlags::POLLIN)));
-        if input.is_some() {
-            fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
-        }
+        fds.extend(input.iter().map(|input| input.interest(&stdin)));
         match poll(&mut fds, PollTimeout::NONE) {
             Err(Errno::EINTR) => continue,
             other => other.or_sys("wait for the container")?,
@@ -123,8 +167,8 @@ pub fn until_end(process: &Pidfd, signals: &mut Signals, mut streams: Vec<Stream
             index += 1;
             !is_ready || pump(stream, &mut buffer)
         });
-        if input.is_some() && ready[index] {
-            feed(&mut input, &mut buffer);
+        if ready.get(index) == Some(&true) {
+            input.take_if(|input| !input.feed(&mut buffer));
         }
         if ready[0] {
             drain(&mut streams, &mut buffer);
@@ -144,16 +188,6 @@ fn pump(stream: &mut Stream<'_>, buffer: &mut [u8]) -> bool {
         Err(Errno::EINTR | Errno::EAGAIN) => true,
         // EIO is how a terminal says that its last user has gone (pty(7)).
         Err(_) => false,
-    }
-}
-
-/// Moves standard input into the container; closes it at the end.
-fn feed(input: &mut Option<OwnedFd>, buffer: &mut [u8]) {
-    let Some(to) = input else { return };
-    match nix::unistd::read(std::io::stdin(), buffer) {
-        Ok(n) if n > 0 => write_all(to.as_fd(), &buffer[..n]),
-        Err(Errno::EINTR | Errno::EAGAIN) => {}
-        _ => *input = None,
     }
 }
 

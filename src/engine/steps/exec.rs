@@ -6,12 +6,13 @@
 
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
-use crate::kernel::{OrSys, SysError, pidfd};
+use crate::kernel::{OrSys, SysError, mount, pidfd};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::stat::{SFlag, fstat, makedev};
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// The `exec` step.
@@ -111,6 +112,8 @@ fn strings(list: &[String]) -> Result<Vec<CString>, StepError> {
 fn take_stdio(inside: &mut Inside) -> Result<(), StepError> {
     let fds = std::mem::take(&mut inside.stdio);
     let [input, output, error] = fds.as_slice() else { return Ok(()) };
+    let own = own_null(input, inside)?;
+    let input = own.as_ref().unwrap_or(input);
     nix::unistd::dup2_stdin(input.as_fd()).or_sys("take standard input")?;
     nix::unistd::dup2_stdout(output.as_fd()).or_sys("take standard output")?;
     nix::unistd::dup2_stderr(error.as_fd()).or_sys("take standard error")?;
@@ -121,6 +124,22 @@ fn take_stdio(inside: &mut Inside) -> Result<(), StepError> {
         let _ = crate::kernel::pty::make_controlling(input.as_fd());
     }
     Ok(())
+}
+
+/// The container's own /dev/null, where the host's was given: through /proc/self/fd/0 root inside
+/// could take that from every user of the host (chmod(2)). Where it has none, a pipe that has ended.
+fn own_null(given: &OwnedFd, inside: &mut Inside) -> Result<Option<OwnedFd>, StepError> {
+    let is_null = |fd: &OwnedFd| fstat(fd).is_ok_and(|s| SFlag::from_bits_truncate(s.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR && s.st_rdev == makedev(1, 3));
+    if !is_null(given) {
+        return Ok(None);
+    }
+    let mut open = |flags| -> Result<Option<OwnedFd>, SysError> { Ok(mount::open_in_root(inside.root()?, Path::new("/dev/null"), flags, 0).ok().filter(is_null)) };
+    // Looked at before it is opened for reading: what a container put there may be a FIFO.
+    let own = if open(libc::O_PATH)?.is_some() { open(libc::O_RDWR | libc::O_NONBLOCK)? } else { None };
+    match own {
+        Some(own) => Ok(Some(own)),
+        None => Ok(Some(nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).or_sys("make a pipe")?.0)),
+    }
 }
 
 /// Ignored signals and the mask survive exec (signal(7)); a program expects neither from us.

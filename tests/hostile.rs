@@ -1,0 +1,103 @@
+//! What is in a container means harm, and whoever runs it is root: nothing of the host is reached.
+
+#[macro_use]
+mod support;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Stdio;
+use std::time::Duration;
+use support::{Room, outcome, read_until, stdout};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A room with `base` in it.
+fn furnished() -> Room {
+    let room = Room::new();
+    outcome(&mut room.skiff(&["history", "base"]));
+    room
+}
+
+/// A container called `box` that runs until the room is gone.
+fn with_a_box(options: &[&str]) -> Room {
+    let room = furnished();
+    stdout(&mut room.skiff(&[&["run", "-d", "--name", "box"], options, &["base", "sleep", "600"]].concat()));
+    room
+}
+
+#[test]
+fn a_file_given_as_standard_input_cannot_be_written_nor_a_folder_walked_out_of() {
+    require!(UserNamespaces);
+    let room = furnished();
+    let path = room.path().join("input");
+    fs::write(&path, "said\n").expect("the room is ours");
+    let script = "read x; echo heard $x; echo owned > /proc/self/fd/0";
+    let mut run = room.skiff(&["run", "--rm", "-i", "base", "sh", "-c", script]);
+    let (_, out, _) = outcome(run.stdin(File::open(&path).expect("it was written")));
+    assert_eq!((out.as_str(), fs::read_to_string(&path).expect("it is there").as_str()), ("heard said\n", "said\n"));
+    let mut run = room.skiff(&["run", "--rm", "-i", "base", "ls", "/proc/self/fd/0/"]);
+    let (_, out, _) = outcome(run.stdin(File::open(room.path()).expect("a folder")));
+    assert_eq!(out, "");
+}
+
+#[test]
+fn a_file_given_as_output_keeps_its_mode_and_the_order_of_both_streams() {
+    require!(UserNamespaces);
+    let room = furnished();
+    let path = room.path().join("output");
+    let both = File::create(&path).expect("the room is ours");
+    let script = "for n in 1 2 3; do echo out $n; echo err $n >&2; done; chmod 4755 /proc/self/fd/1 /proc/self/fd/2 2>/dev/null";
+    let mut run = room.skiff(&["run", "--rm", "base", "sh", "-c", script]);
+    run.stdout(both.try_clone().expect("a descriptor")).stderr(both).status().expect("skiff runs");
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n");
+    assert_eq!(fs::metadata(&path).expect("it is there").mode() & 0o7000, 0);
+}
+
+#[test]
+fn the_hosts_null_device_is_not_the_containers_to_close() {
+    require!(Root);
+    let room = with_a_box(&[]);
+    let script = "chmod 640 /proc/self/fd/0; ls -l /dev/null | cut -c1-10; readlink /proc/self/fd/0";
+    for words in [&["run", "--rm", "base", "sh", "-c", script][..], &["exec", "box", "sh", "-c", script]] {
+        let (_, out, err) = outcome(&mut room.skiff(words));
+        let mode = fs::metadata("/dev/null").expect("every host has it").mode();
+        fs::set_permissions("/dev/null", fs::Permissions::from_mode(0o666)).expect("we are root");
+        assert_eq!((mode & 0o777, out.as_str(), err.as_str()), (0o666, "crw-r-----\n/dev/null\n", ""), "{words:?}");
+    }
+}
+
+#[test]
+fn input_that_nobody_reads_holds_up_neither_output_nor_end() {
+    require!(UserNamespaces);
+    let room = furnished();
+    let path = room.path().join("input");
+    fs::write(&path, vec![b'x'; 1 << 20]).expect("the room is ours");
+    let output = File::create(room.path().join("output")).expect("the room is ours");
+    // It writes more than a pipe holds before it reads anything.
+    let mut run = room.skiff(&["run", "--rm", "-i", "base", "sh", "-c", "head -c 1000000 /dev/zero; wc -c >&2"]);
+    let mut run = run.stdin(File::open(&path).expect("it was written")).stdout(output).stderr(Stdio::piped()).spawn().expect("skiff runs");
+    let mut said = run.stderr.take().expect("it was piped");
+    assert_eq!(read_until(&mut said, "\n", SOON), "1048576\n");
+    assert!(run.wait().expect("our child").success());
+    let mut run = room.skiff(&["run", "--rm", "-i", "base", "true"]);
+    assert_eq!(outcome(run.stdin(File::open(&path).expect("it was written"))).0, Some(0));
+}
+
+#[test]
+fn what_a_person_types_reaches_the_container_and_its_end_too() {
+    require!(UserNamespaces);
+    let room = furnished();
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("sockets");
+    let mut run = room.skiff(&["run", "--rm", "-i", "base", "sh", "-c", "while read x; do echo [$x]; done; echo end"]);
+    let mut run = run.stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs))).stdout(Stdio::piped()).spawn().expect("skiff runs");
+    let mut out = run.stdout.take().expect("it was piped");
+    let mut ours = ours;
+    ours.write_all(b"one\n").expect("it listens");
+    assert_eq!(read_until(&mut out, "\n", SOON), "[one]\n");
+    drop(ours);
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).expect("text");
+    assert_eq!(rest, "end\n");
+    assert!(run.wait().expect("our child").success());
+}
