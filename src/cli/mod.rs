@@ -5,3 +5,4 @@ pub mod drydock;
 pub mod error;
 pub mod out;
 pub mod skiff;
+pub mod usage;

@@ -10,6 +10,7 @@ mod read;
 mod setup;
 
 use crate::cli::error::show;
+use crate::cli::usage;
 use crate::course::{Content, Course, Facts};
 use crate::kernel::Explain;
 use crate::learn::{Home, Progress};
@@ -95,12 +96,9 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     // `drydock list | head` ends quietly, as any tool does.
     let _ = crate::kernel::pidfd::default_signal(nix::sys::signal::Signal::SIGPIPE);
-    let cli = match Cli::try_parse() {
+    let cli = match usage::parse::<Cli>(2) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
+        Err(code) => return code,
     };
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),

@@ -11,6 +11,7 @@ mod step;
 mod words;
 
 use crate::cli::error::show;
+use crate::cli::usage;
 use crate::kernel::Explain;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -82,13 +83,10 @@ struct Init {
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    // Docker's code for a command line that it does not understand.
+    let cli = match usage::parse::<Cli>(125) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            // Docker's code for a command line that it does not understand.
-            return ExitCode::from(if error.use_stderr() { 125 } else { 0 });
-        }
+        Err(code) => return code,
     };
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),
