@@ -3,6 +3,7 @@
 //! Nothing here prints; `cli` does. State is one file in the learner's own home, also under sudo.
 
 pub mod answer;
+pub mod ask;
 pub mod doctor;
 pub mod error;
 pub mod facts;

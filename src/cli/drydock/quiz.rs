@@ -9,10 +9,10 @@ use crate::course::quiz::{Kind, Question};
 use crate::course::template::Values;
 use crate::kernel::Explain;
 use crate::learn::answer::{self, Marked};
-use crate::learn::shell;
+use crate::learn::ask as machine;
+use crate::learn::doctor::Report;
 use colored::Colorize;
-use std::io::{BufRead, Write};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, IsTerminal, Write};
 
 /// Asks all questions of a chapter; those answered wrongly before come first.
 pub fn run(desk: &mut Desk, chapter: Option<&str>) -> Outcome {
@@ -30,8 +30,11 @@ pub fn run(desk: &mut Desk, chapter: Option<&str>) -> Outcome {
     println!("Type a letter, or what is asked for. An empty line leaves a question out, q ends.\n");
     let (mut right, mut asked) = (0, 0);
     for question in questions {
-        let Some(marked) = ask(desk, question, &format!("lessons/{}/quiz.yaml", chapter.folder))? else { break };
-        let Some(marked) = marked else { continue };
+        let marked = match ask(desk, question, &format!("lessons/{}/quiz.yaml", chapter.folder))? {
+            Came::To(marked) => marked,
+            Came::Nothing => continue,
+            Came::End => break,
+        };
         asked += 1;
         right += u32::from(marked.right);
         println!("  {}", if marked.right { "right".green() } else { "wrong".yellow() });
@@ -49,13 +52,27 @@ pub fn run(desk: &mut Desk, chapter: Option<&str>) -> Outcome {
     Ok(0)
 }
 
-/// Asks one question. `None` ends the quiz, `Some(None)` leaves the question out.
-fn ask(desk: &Desk, question: &Question, file: &str) -> Result<Option<Option<Marked>>, Box<dyn Explain>> {
+/// What became of a question.
+enum Came {
+    /// It was answered.
+    To(Marked),
+    /// It was left out, by the learner or because this machine cannot answer it.
+    Nothing,
+    /// The learner wants no more.
+    End,
+}
+
+/// Asks one question.
+fn ask(desk: &Desk, question: &Question, file: &str) -> Result<Came, Box<dyn Explain>> {
     let values = Values::of(&desk.facts);
     let fill = |text: &str| values.render(text, file, 0).map_err(boxed);
     out::markdown(fill(&question.ask)?.trim());
-    if let Some(run) = &question.run {
-        println!("  $ {}\n", fill(run)?.trim().bold());
+    let command = question.run.as_ref().or(question.read.as_ref()).map(|c| fill(c)).transpose()?;
+    if let Some(run) = command.as_ref().filter(|_| question.run.is_some()) {
+        println!("  $ {}\n", run.trim().bold());
+    }
+    if let Some(missing) = command.as_ref().and_then(|c| machine::lacks(c, &Report::make())) {
+        return Ok(left_out(&missing));
     }
     let seed = &desk.progress.record.seed;
     if !question.choices.is_empty() {
@@ -64,73 +81,87 @@ fn ask(desk: &Desk, question: &Question, file: &str) -> Result<Option<Option<Mar
             out::paragraph(&format!("  {letter}) "), fill(&question.choices[*index].text)?.trim());
         }
         let lead = if question.kind == Kind::Several { "  letters, such as ac > " } else { "  letter > " };
-        let Some(given) = line(lead) else { return Ok(None) };
-        if given.is_empty() {
-            return Ok(Some(None));
-        }
-        let taken: Vec<usize> = given.to_lowercase().chars().filter(char::is_ascii_lowercase).filter_map(|c| order.get(c as usize - 'a' as usize).copied()).collect();
-        let truth = match &question.run {
-            Some(run) => ran(&fill(run)?, question),
+        let given = match line(lead) {
+            None => return Ok(Came::End),
+            Some(given) if given.is_empty() => return Ok(Came::Nothing),
+            Some(given) => given,
+        };
+        let taken = letters(&given, &order);
+        let truth = match &command {
+            Some(command) => match ran(command, question, desk) {
+                Ok(truth) => Some(truth),
+                Err(missing) => return Ok(left_out(&missing)),
+            },
             None => None,
         };
-        return Ok(Some(Some(answer::choices(question, &taken, truth))));
+        return Ok(Came::To(answer::choices(question, &taken, truth)));
     }
     if question.kind == Kind::Order {
-        return in_order(question, seed);
+        return Ok(in_order(question, seed));
     }
-    let right = match &question.read {
-        Some(read) => vec![output(&fill(read)?).trim().to_owned()],
+    let given = match line("  > ") {
+        None => return Ok(Came::End),
+        Some(given) if given.is_empty() => return Ok(Came::Nothing),
+        Some(given) => given,
+    };
+    let right = match &command {
+        Some(read) => match machine::output(read, &desk.progress.home) {
+            Ok(text) => vec![text.trim().to_owned()],
+            Err(missing) => return Ok(left_out(&missing)),
+        },
         None => question.answer.iter().flat_map(|a| a.all()).map(String::from).collect(),
     };
-    let Some(given) = line("  > ") else { return Ok(None) };
-    if given.is_empty() {
-        return Ok(Some(None));
-    }
-    Ok(Some(Some(answer::typed(question, &given, &right.iter().map(String::as_str).collect::<Vec<_>>()))))
+    Ok(Came::To(answer::typed(question, &given, &right.iter().map(String::as_str).collect::<Vec<_>>())))
+}
+
+/// Says why a question does not count here.
+fn left_out(missing: &str) -> Came {
+    out::wrapped("  left out, since this machine cannot answer it: ", missing);
+    println!();
+    Came::Nothing
+}
+
+/// The things that were meant by letters.
+fn letters(given: &str, order: &[usize]) -> Vec<usize> {
+    given.to_lowercase().chars().filter(char::is_ascii_lowercase).filter_map(|c| order.get(c as usize - 'a' as usize).copied()).collect()
 }
 
 /// Things to be put in order, shown shuffled.
-fn in_order(question: &Question, seed: &str) -> Result<Option<Option<Marked>>, Box<dyn Explain>> {
+fn in_order(question: &Question, seed: &str) -> Came {
     let order = answer::order(seed, &question.id, question.items.len());
     for (letter, index) in ('a'..).zip(&order) {
         out::paragraph(&format!("  {letter}) "), question.items[*index].trim());
     }
-    let Some(given) = line("  in order, such as bca > ") else { return Ok(None) };
-    if given.is_empty() {
-        return Ok(Some(None));
+    match line("  in order, such as bca > ") {
+        None => Came::End,
+        Some(given) if given.is_empty() => Came::Nothing,
+        Some(given) => Came::To(answer::ordered(question, &letters(&given, &order))),
     }
-    let taken: Vec<usize> = given.to_lowercase().chars().filter(char::is_ascii_lowercase).filter_map(|c| order.get(c as usize - 'a' as usize).copied()).collect();
-    Ok(Some(Some(answer::ordered(question, &taken))))
 }
 
 /// Runs what was to be predicted, shows what it printed, and says which choice that makes right.
-fn ran(command: &str, question: &Question) -> Option<usize> {
-    let text = output(command);
+fn ran(command: &str, question: &Question, desk: &Desk) -> Result<usize, String> {
+    let text = machine::output(command, &desk.progress.home)?;
     println!("  it was run, and printed:");
     for line in text.lines().take(12) {
         println!("    {line}");
     }
-    answer::truth(question, &text)
-}
-
-/// What a command prints, on both streams.
-fn output(command: &str) -> String {
-    let mut path = shell::skiff().parent().map(|p| p.as_os_str().to_owned()).unwrap_or_default();
-    path.push(":");
-    path.push(std::env::var_os("PATH").unwrap_or_default());
-    let run = Command::new("sh").arg("-c").arg(format!("({command}) 2>&1")).env("PATH", path).stdin(Stdio::null()).output();
-    run.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
+    answer::truth(question, &text).ok_or_else(|| "what it printed is none of the answers".into())
 }
 
 /// A line of the learner's; `None` at the end of input, or for q.
 fn line(lead: &str) -> Option<String> {
-    print!("{lead}");
+    // Where nobody's Enter is echoed, the prompt ends its own line.
+    let echoed = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    print!("{}{}", if echoed { lead } else { lead.trim_end() }, if echoed { "" } else { "\n" });
     let _ = std::io::stdout().flush();
     let mut text = String::new();
     match std::io::stdin().lock().read_line(&mut text) {
         Ok(n) if n > 0 && text.trim() != "q" => Some(text.trim().to_owned()),
-        _ => {
-            println!();
+        read => {
+            if echoed && read.is_ok_and(|n| n == 0) {
+                println!();
+            }
             None
         }
     }

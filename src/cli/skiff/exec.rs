@@ -53,5 +53,5 @@ pub fn run(args: Exec, root: &Path) -> Outcome {
         tty: args.tty,
         privileged: args.privileged,
     };
-    attached(args.tty, args.interactive, |stdio| Ok(enter::enter(&container, &request, stdio, &host)?)).map(clamp).map_err(boxed)
+    attached(args.tty, args.interactive, |stdio| enter::enter(&container, &request, stdio, &host)).map(clamp).map_err(boxed)
 }
