@@ -25,7 +25,7 @@ pub fn examine(checks: &[Check], scene: &Scene) -> Verdict {
         match check.find {
             Find::Process => evidence.extend(of_processes(check, &machine, &mut chosen)),
             Find::Image => evidence.extend(of_image(check)),
-            _ => evidence.extend(of_thing(check, &machine)),
+            _ => evidence.extend(of_thing(check, &machine, &chosen)),
         }
     }
     Verdict::of(evidence)
@@ -134,9 +134,9 @@ fn unreadable(check: &Check, expected: String, hidden: &Seen) -> Evidence {
     }
 }
 
-/// Anything but processes: a single thing, by path.
-fn of_thing(check: &Check, machine: &Machine) -> Vec<Evidence> {
-    let subject = Subject::Thing { check, machine };
+/// Anything but processes: a thing by its path, or what fits.
+fn of_thing(check: &Check, machine: &Machine, chosen: &BTreeMap<&str, &Seen>) -> Vec<Evidence> {
+    let subject = Subject::Thing { check, machine, chosen };
     if check.expect.is_empty() {
         let exists = Expect { that: super::model::Assertion::Exists(true), meaning: check.none.clone(), next: None };
         return vec![judge(check, &exists, &subject)];

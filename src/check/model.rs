@@ -1,6 +1,6 @@
 //! The probes of an exercise, as its YAML spells them.
 
-use super::verdict::Outcome;
+pub use super::scalar::{Bounds, Count, Digest, Mode, Number, Text};
 use crate::kernel::cgroup::limit::Event;
 use crate::kernel::ns::Ns;
 use serde::{Deserialize, Deserializer};
@@ -39,6 +39,10 @@ pub enum Find {
     Image,
     /// A fact that the witness has recorded.
     Event,
+    /// A mount, of the host or as a process sees it.
+    Mount,
+    /// A network link, of the host or in a process's network namespace.
+    Link,
 }
 
 /// How something is picked out. A condition that does not suit its kind is an error of the author's.
@@ -71,6 +75,19 @@ pub struct Conditions {
     pub status: Option<Number>,
     /// event exit: the signal that ended it.
     pub signal: Option<Number>,
+    /// mount: where.
+    pub at: Option<String>,
+    /// mount: file system type.
+    #[serde(rename = "type")]
+    pub fstype: Option<String>,
+    /// mount: what was mounted.
+    pub source: Option<Match>,
+    /// link: its name.
+    pub name: Option<String>,
+    /// link: the name of the bridge or bond that it belongs to.
+    pub master: Option<String>,
+    /// mount, link: in the view of the process which this check found; without it, the host's.
+    pub seen_by: Option<String>,
 }
 
 /// A text, or how it must be part of another.
@@ -170,9 +187,9 @@ pub enum Assertion {
     File(FileIs),
     /// process: variables it was started with.
     Environment(BTreeMap<String, String>),
-    /// process, event: how many were found.
+    /// process, event, mount, link: how many were found.
     Count(Count),
-    /// cgroup, file: there or not.
+    /// cgroup, file, mount, link: there or not.
     Exists(bool),
     /// file: its text, without the last newline.
     Is(Text),
@@ -180,6 +197,20 @@ pub enum Assertion {
     Contains(Text),
     /// file: the sha256 of its bytes, in hexadecimal.
     Sha256(Text),
+    /// file: the digest of its bytes.
+    Digest(Digest),
+    /// file: its permission bits.
+    Mode(Mode),
+    /// file: whose it is.
+    Owner(OwnerIs),
+    /// process: a port that it, or its network namespace, listens on.
+    Listens(Listens),
+    /// mount: options that it has.
+    Options(Vec<String>),
+    /// mount: whether mounts below it spread to other namespaces.
+    Propagation(Propagation),
+    /// link: up or down.
+    Up(bool),
     /// image: its layers.
     Layers(Layers),
     /// image: parts of its config.
@@ -326,6 +357,12 @@ pub struct FileIs {
     pub contains: Option<String>,
     /// The sha256 of its bytes.
     pub sha256: Option<String>,
+    /// The digest of its bytes.
+    pub digest: Option<Digest>,
+    /// Its permission bits.
+    pub mode: Option<Mode>,
+    /// Whose it is.
+    pub owner: Option<OwnerIs>,
     /// Must not be there.
     pub absent: bool,
 }
@@ -356,94 +393,50 @@ pub struct ConfigIs {
     pub labels: BTreeMap<String, String>,
 }
 
-/// How many.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Count {
-    /// Exactly.
-    Is(Number),
-    /// Within bounds.
-    In(Bounds),
-}
-
-/// Bounds, both included.
+/// Whose a file is, by ids as seen from here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Bounds {
-    /// No fewer.
-    pub at_least: Option<Number>,
-    /// No more.
-    pub at_most: Option<Number>,
+pub struct OwnerIs {
+    /// User id; `learner` is whoever learns.
+    pub uid: Option<Text>,
+    /// Group id.
+    pub gid: Option<Number>,
 }
 
-impl Count {
-    /// Does `n` fit?
-    pub fn fits(&self, n: u64) -> bool {
-        match self {
-            Count::Is(is) => n == is.0,
-            Count::In(b) => b.at_least.is_none_or(|l| n >= l.0) && b.at_most.is_none_or(|m| n <= m.0),
-        }
-    }
-
-    /// How it stands when `n` were seen and, unless `whole`, there may have been more: enough is
-    /// enough and too many is too many, but too few may not be all.
-    pub fn judge(&self, n: u64, whole: bool) -> Outcome {
-        let most = match self {
-            Count::Is(is) => Some(is.0),
-            Count::In(b) => b.at_most.map(|m| m.0),
-        };
-        match (self.fits(n), most) {
-            (so, _) if whole => if so { Outcome::Passed } else { Outcome::NotYet },
-            (true, None) => Outcome::Passed,
-            (false, Some(most)) if n > most => Outcome::NotYet,
-            _ => Outcome::CannotTell,
-        }
-    }
+/// A listening socket.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Listens {
+    /// TCP port.
+    pub tcp: Option<Number>,
+    /// UDP port.
+    pub udp: Option<Number>,
+    /// At this address and no other; `0.0.0.0` and `::` are every address.
+    pub address: Option<std::net::IpAddr>,
+    /// Who has it open.
+    pub by: Listener,
+    /// Nobody must.
+    pub absent: bool,
 }
 
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Count::Is(is) => write!(f, "{}", is.0),
-            Count::In(b) => {
-                let least = b.at_least.map(|n| format!("at least {}", n.0));
-                let most = b.at_most.map(|n| format!("at most {}", n.0));
-                f.write_str(&least.into_iter().chain(most).collect::<Vec<_>>().join(", "))
-            }
-        }
-    }
+/// Who listens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Listener {
+    /// The process that was found.
+    #[default]
+    Process,
+    /// Anybody in its network namespace.
+    Namespace,
 }
 
-/// A number; in quotes too, as a template leaves it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Number(pub u64);
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
-        text.0.trim().parse().map(Number).map_err(|_| serde::de::Error::custom(format!("{:?} is not a whole number", text.0)))
-    }
-}
-
-/// A text; numbers and booleans are taken as they are written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text(pub String);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Scalar {
-            Text(String),
-            Whole(u64),
-            Real(f64),
-            Truth(bool),
-        }
-        Ok(Text(match Scalar::deserialize(deserializer)? {
-            Scalar::Text(text) => text,
-            Scalar::Whole(n) => n.to_string(),
-            Scalar::Real(n) => n.to_string(),
-            Scalar::Truth(b) => b.to_string(),
-        }))
-    }
+/// How a mount shares what is mounted below it (mount_namespaces(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum Propagation {
+    Private,
+    Shared,
+    Slave,
+    Unbindable,
 }

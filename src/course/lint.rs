@@ -173,11 +173,17 @@ impl Lint<'_> {
             self.say(file, 0, format!("wrong answer {:?} does not say what it is `refused:` with", wrong.name));
         }
         self.expectations(file, source);
+        let mut senseless = BTreeSet::new();
         for facts in self.hosts {
             let values = Values::of(&facts).with(&source.drawn(id, "lint"), "/tmp/work");
             match source.fill(id, file, &values) {
                 Err(error) => return self.error(error),
                 Ok(exercise) => {
+                    for problem in crate::check::problems(&exercise.checks) {
+                        if senseless.insert(problem.clone()) {
+                            self.say(file, 0, problem);
+                        }
+                    }
                     let meanings: Vec<String> = exercise.checks.iter().flat_map(|c| c.none.iter().cloned().chain(c.expect.iter().filter_map(|e| e.meaning.clone()))).collect();
                     for refused in exercise.wrong.iter().filter_map(|w| w.refused.as_ref()) {
                         if !meanings.iter().any(|m| m.contains(refused.as_str())) {

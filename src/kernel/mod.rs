@@ -20,9 +20,11 @@ pub mod userns;
 // What can be read from outside.
 pub mod cgroup;
 pub mod kmsg;
+pub mod link;
 pub mod connector;
 pub mod mountinfo;
 pub mod proc;
+pub mod socket;
 pub mod trial;
 pub mod units;
 pub mod view;

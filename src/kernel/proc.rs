@@ -116,6 +116,13 @@ impl Process {
         std::fs::read_link(self.path(name)).map_err(|e| self.failed(name, &e))
     }
 
+    /// Its open descriptors: number, and what each leads to. EACCES for other people's processes.
+    pub fn descriptors(&self) -> Result<Vec<(i32, String)>, SysError> {
+        let entries = std::fs::read_dir(self.path("fd")).map_err(|e| self.failed("fd", &e))?;
+        let one = |e: std::fs::DirEntry| Some((e.file_name().to_str()?.parse().ok()?, std::fs::read_link(e.path()).ok()?.to_string_lossy().into_owned()));
+        Ok(entries.flatten().filter_map(one).collect())
+    }
+
     /// Its mounts.
     pub fn mounts(&self) -> Result<Vec<super::mountinfo::Mount>, SysError> {
         Ok(super::mountinfo::parse(&self.text("mountinfo")?))

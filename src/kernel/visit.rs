@@ -5,6 +5,7 @@
 //! namespace is entered first, which its owner may.
 #![allow(unsafe_code)]
 
+use super::link::{self, Link};
 use super::ns::{self, Ns};
 use super::pidfd::{self, Fork, Pidfd};
 use nix::errno::Errno;
@@ -60,6 +61,13 @@ pub fn links_up(pid: i32, names: &[String]) -> Option<Vec<String>> {
         Some(format!("up {}", up.join(" ")))
     })?;
     Some(seen.strip_prefix("up ")?.split_whitespace().map(String::from).collect())
+}
+
+/// All links of the network namespace of process `pid`; `None` where it may not be entered.
+pub fn links(pid: i32) -> Option<Vec<Link>> {
+    // Never empty: each network namespace has its lo, so an empty answer is a visit that failed.
+    let seen = visit(pid, Ns::Net, || serde_json::to_string(&link::all().ok()?).ok())?;
+    serde_json::from_str(&seen).ok()
 }
 
 fn is_up(name: &str) -> bool {

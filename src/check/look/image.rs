@@ -45,6 +45,7 @@ impl Saved {
 pub(in crate::check) fn look(that: &Assertion, saved: &Saved) -> Fact {
     match that {
         Assertion::Layers(wanted) => layers(wanted.count.as_ref(), saved),
+        Assertion::File(wanted) if wanted.mode.is_some() || wanted.owner.is_some() => misplaced(that),
         Assertion::File(wanted) => in_layers(wanted, saved),
         Assertion::Config(wanted) => config(wanted, saved),
         other => misplaced(other),

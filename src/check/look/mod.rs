@@ -2,12 +2,18 @@
 
 mod capabilities;
 mod cgroup;
+mod digest;
 mod file;
 mod identity;
 pub(super) mod image;
+mod link;
+mod listens;
 mod mount;
+mod mounted;
 mod namespace;
 mod network;
+mod permission;
+mod viewer;
 
 use super::machine::{Machine, Seen};
 use super::model::{Assertion, Check};
@@ -35,6 +41,8 @@ pub(super) enum Subject<'a> {
         check: &'a Check,
         /// The machine.
         machine: &'a Machine,
+        /// The processes that other checks chose.
+        chosen: &'a BTreeMap<&'a str, &'a Seen>,
     },
 }
 
@@ -67,6 +75,9 @@ impl Fact {
     /// Of several facts: all must hold; the first that does not is shown.
     pub fn all(facts: Vec<Fact>) -> Self {
         let mut facts = facts;
+        if facts.is_empty() {
+            return Self::unknown("something", "nothing was asked", "the exercise's file");
+        }
         let worst = facts.iter().enumerate().max_by_key(|(i, f)| (f.outcome, std::cmp::Reverse(*i))).map(|(i, _)| i);
         match worst {
             Some(index) if facts[index].outcome != Outcome::Passed => facts.swap_remove(index),
@@ -83,7 +94,7 @@ pub(super) fn look(that: &Assertion, subject: &Subject<'_>) -> Fact {
     match subject {
         Subject::Process { count, whole, .. } if matches!(that, Assertion::Count(_)) => how_many(that, *count, *whole),
         Subject::Process { seen, machine, chosen, .. } => of_process(that, seen, machine, chosen),
-        Subject::Thing { check, machine } => of_thing(that, check, machine),
+        Subject::Thing { check, machine, chosen } => of_thing(that, check, machine, chosen),
     }
 }
 
@@ -115,12 +126,13 @@ fn of_process(that: &Assertion, seen: &Seen, machine: &Machine, chosen: &BTreeMa
         Assertion::Gid(n) => identity::id("Gid", n.0, seen),
         Assertion::Environment(wanted) => identity::environment(wanted, seen),
         Assertion::Links(links) => network::links(links, seen),
-        Assertion::File(file) => file::in_view(file, seen),
+        Assertion::File(file) => file::in_view(file, seen, machine),
+        Assertion::Listens(wanted) => listens::listens(wanted, seen),
         other => misplaced(other),
     }
 }
 
-fn of_thing(that: &Assertion, check: &Check, machine: &Machine) -> Fact {
+fn of_thing(that: &Assertion, check: &Check, machine: &Machine, chosen: &BTreeMap<&str, &Seen>) -> Fact {
     let path = check.conditions.path.clone().unwrap_or_default();
     match (check.find, that) {
         (super::model::Find::Cgroup, Assertion::Exists(wanted)) => cgroup::exists(*wanted, &path, machine),
@@ -135,6 +147,11 @@ fn of_thing(that: &Assertion, check: &Check, machine: &Machine) -> Fact {
         (super::model::Find::File, Assertion::Is(text)) => file::on_host(&path, Some(&text.0), None, None),
         (super::model::Find::File, Assertion::Contains(text)) => file::on_host(&path, None, Some(&text.0), None),
         (super::model::Find::File, Assertion::Sha256(text)) => file::on_host(&path, None, None, Some(&text.0)),
+        (super::model::Find::File, Assertion::Digest(digest)) => digest::on_host(&path, digest),
+        (super::model::Find::File, Assertion::Mode(mode)) => permission::on_host(&path, |meta, at| permission::mode(*mode, meta, at)),
+        (super::model::Find::File, Assertion::Owner(owner)) => permission::on_host(&path, |meta, at| permission::owner(owner, meta, machine, at)),
+        (super::model::Find::Mount, that) => mounted::look(that, check, machine, chosen),
+        (super::model::Find::Link, that) => link::look(that, check, machine, chosen),
         (super::model::Find::Event, that) => super::record::events(that, check, machine),
         (_, other) => misplaced(other),
     }
@@ -142,7 +159,6 @@ fn of_thing(that: &Assertion, check: &Check, machine: &Machine) -> Fact {
 
 /// The lint refuses such a file; this is for one that was never linted.
 fn misplaced(that: &Assertion) -> Fact {
-    let name = format!("{that:?}");
-    let name = name.split(['(', ' ']).next().unwrap_or_default().to_owned();
-    Fact { outcome: Outcome::CannotTell, expected: name, found: "this cannot be asked of what was found".into(), at: "the exercise's file".into(), hint: Some("drydock course lint".into()) }
+    let expected = super::suits::word(&format!("{that:?}"));
+    Fact { outcome: Outcome::CannotTell, expected, found: "this cannot be asked of what was found".into(), at: "the exercise's file".into(), hint: Some("drydock course lint".into()) }
 }
