@@ -54,3 +54,27 @@ fn under_sudo_the_shells_start_up_file_is_the_learners() {
     let about = std::fs::metadata(room.path().join("drydock/work/namespaces-hostname/.drydockrc")).expect("it is there");
     assert_eq!((about.uid(), about.gid()), (65534, 65534));
 }
+
+/// Processes that descend from this one and whose command line is this.
+fn below(pid: i32, command: &str) -> Vec<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children: Vec<i32> = children.split_whitespace().filter_map(|p| p.parse().ok()).collect();
+    let said = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ");
+    children.into_iter().filter(|pid| said(pid).trim_end().ends_with(command)).collect()
+}
+
+#[test]
+fn a_shell_has_a_witness_that_writes_down_what_happens_and_goes_with_it() {
+    require!(Root);
+    let room = Room::new();
+    stdout(&mut room.drydock(&["start", "namespaces/hostname"]));
+    let record = room.path().join("drydock/witness.jsonl");
+    let mut typist = shell(&room, &[]);
+    let witness = below(typist.pid(), "drydock shell");
+    assert_eq!(witness.len(), 1, "a child of `drydock shell` that is drydock itself");
+    let held = drydock::kernel::pidfd::Pidfd::open(witness[0]).expect("it runs");
+    assert!(drydock::check::witness::is_kept(&record));
+    typist.line("exit").expect_err("the shell is over");
+    assert!(support::readable(&held, std::time::Duration::from_secs(10)), "the witness is still there");
+    assert!(!drydock::check::witness::is_kept(&record));
+}
