@@ -134,7 +134,9 @@ fn a_port_is_listened_on_by_the_process_that_holds_the_socket() {
     let port = tcp.local_addr().expect("it has one").port();
     // `unshare --uts` leaves the network as it is; the socket goes along as standard input.
     let _it = Running::start("--uts", "", 86133, Stdio::from(OwnedFd::from(tcp)));
-    let beside = Running::start("--uts", "", 86134, Stdio::null());
+    // With a socket too, but another one.
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let beside = Running::start("--uts", "", 86134, Stdio::from(OwnedFd::from(other)));
     let _apart = Running::start("--net", "", 86135, Stdio::null());
     let of = |sleeper: u32, listens: &str| {
         format!("- {{ id: p, find: process, where: {{ command: sleep {sleeper} }}, expect: [ {{ listens: {{ {listens} }}, meaning: not so }} ] }}")

@@ -103,7 +103,7 @@ fn until_passed(record: &Path, conditions: &str) {
             return;
         }
         let more = readable(&inotify, end.saturating_duration_since(Instant::now()));
-        assert!(more, "{conditions}: {:#?}\n{}", verdict.evidence, std::fs::read_to_string(record).unwrap());
+        assert!(more, "{conditions}: {:#?}\n{}", verdict.evidence, std::fs::read_to_string(record).unwrap_or_default());
         let _ = inotify.read_events();
     }
 }
@@ -201,33 +201,62 @@ fn a_second_shell_leaves_the_record_of_the_first_alone() {
     assert_eq!(ask(&record(&room), "kind: exit, status: 7").outcome, Outcome::Passed);
 }
 
+/// A record of this test's making, kept as a witness keeps its own.
+struct Kept(Room, std::fs::File);
+
+impl Kept {
+    fn new() -> Self {
+        let room = Room::new();
+        let keeper = std::fs::File::create(room.path().join("record")).expect("the room is ours");
+        keeper.lock().expect("nobody else has it");
+        Self(room, keeper)
+    }
+
+    /// Of this boot unless `opening` says otherwise.
+    fn write(&self, opening: &str, facts: &str) {
+        let boot = drydock::kernel::proc::boot_id().expect("the kernel has one");
+        let opening = opening.replace("BOOT", &boot);
+        std::fs::write(self.0.path().join("record"), format!("{opening}\n{facts}\n")).expect("the room is ours");
+    }
+
+    fn ask(&self, conditions: &str) -> (Outcome, String) {
+        let verdict = ask(&self.0.path().join("record"), conditions);
+        (verdict.outcome, verdict.evidence[0].found.clone())
+    }
+}
+
+const OPENING: &str = r#"{"boot":"BOOT","ticks":1}"#;
+
 #[test]
 fn a_record_of_another_boot_is_not_believed() {
-    let room = Room::new();
-    let path = room.path().join("record");
+    let kept = Kept::new();
     let exit = r#"{"kind":"exit","ticks":1,"pid":7,"status":7}"#;
-    let write = |boot: &str| std::fs::write(&path, format!("{{\"boot\":\"{boot}\",\"ticks\":1}}\n{exit}\n")).expect("the room is ours");
-    // Kept, as by a witness on another machine that shares the folder.
-    let keeper = std::fs::File::create(&path).expect("the room is ours");
-    keeper.lock().expect("nobody else has it");
-    write(&drydock::kernel::proc::boot_id().expect("the kernel has one"));
-    assert_eq!(ask(&path, "kind: exit, status: 7").outcome, Outcome::Passed);
-    write("00000000-0000-0000-0000-000000000000");
-    let verdict = ask(&path, "kind: exit, status: 7");
-    assert_eq!((verdict.outcome, verdict.evidence[0].found.as_str()), (Outcome::CannotTell, "the witness's record is of another boot"));
+    kept.write(OPENING, exit);
+    assert_eq!(kept.ask("kind: exit, status: 7").0, Outcome::Passed);
+    // As by a witness on another machine that shares the folder.
+    kept.write(&OPENING.replace("BOOT", "00000000-0000-0000-0000-000000000000"), exit);
+    assert_eq!(kept.ask("kind: exit, status: 7"), (Outcome::CannotTell, "the witness's record is of another boot".into()));
 }
 
 #[test]
 fn what_was_lost_is_not_taken_for_what_did_not_happen() {
-    let room = Room::new();
-    let path = room.path().join("record");
-    let keeper = std::fs::File::create(&path).expect("the room is ours");
-    keeper.lock().expect("nobody else has it");
-    let boot = drydock::kernel::proc::boot_id().expect("the kernel has one");
-    let facts = "{\"kind\":\"exit\",\"ticks\":1,\"status\":7}\n{\"kind\":\"lost\",\"ticks\":1}\n";
-    std::fs::write(&path, format!("{{\"boot\":\"{boot}\",\"ticks\":1}}\n{facts}")).expect("the room is ours");
-    assert_eq!(ask(&path, "kind: exit, status: 7").outcome, Outcome::Passed);
-    assert_eq!(ask(&path, "kind: exit, status: 8").outcome, Outcome::CannotTell);
+    let kept = Kept::new();
+    kept.write(OPENING, "{\"kind\":\"exit\",\"ticks\":1,\"status\":7}\n{\"kind\":\"lost\",\"ticks\":1}");
+    assert_eq!(kept.ask("kind: exit, status: 7").0, Outcome::Passed);
+    assert_eq!(kept.ask("kind: exit, status: 8").0, Outcome::CannotTell);
+}
+
+#[test]
+fn a_removed_cgroup_whose_kill_only_an_unread_log_could_tell_of_leaves_it_open() {
+    let kept = Kept::new();
+    let no_log = r#"{"boot":"BOOT","ticks":1,"no_log":"cannot open /dev/kmsg: EPERM"}"#;
+    let removed = r#"{"kind":"removed","ticks":1,"cgroup":"/web"}"#;
+    kept.write(no_log, removed);
+    let told = "the cgroup /web was removed, and the witness has not read the kernel's log (cannot open /dev/kmsg: EPERM)";
+    assert_eq!(kept.ask("kind: oom-kill, cgroup: /web"), (Outcome::CannotTell, told.into()));
+    assert_eq!(kept.ask("kind: oom-kill, cgroup: /other"), (Outcome::NotYet, "0".into()));
+    kept.write(OPENING, removed);
+    assert_eq!(kept.ask("kind: oom-kill, cgroup: /web"), (Outcome::NotYet, "0".into()));
 }
 
 /// Waits for notices until one is as wanted.

@@ -86,14 +86,21 @@ impl Record {
         Ok(Self { opening, events })
     }
 
-    /// Why facts of this kind may be missing.
-    fn gap(&self, kind: &str, since: u64) -> Option<String> {
+    /// Why facts of this kind may be missing; `here` says which groups the check is about.
+    fn gap(&self, kind: &str, since: u64, here: impl Fn(&Event) -> bool) -> Option<String> {
         let lost = |by: &str| self.events.iter().any(|e| e.kind == "lost" && e.by == by && e.ticks >= since);
         match kind {
             "exec" | "exit" | "fork" => match &self.opening.deaf {
                 Some(why) => Some(format!("the witness hears no process events ({why}): CAP_NET_ADMIN in the host's user namespace is missing")),
                 None => lost("").then(|| "process events came faster than the witness could hear them".into()),
             },
+            "oom-kill" => {
+                // Its counters go with a group; then only the log could have told.
+                let gone = self.events.iter().find(|e| e.kind == "removed" && e.ticks >= since && here(e));
+                let why = self.opening.no_log.clone().or_else(|| lost(LOG).then(|| "part of it was overwritten".to_owned()));
+                let (gone, why) = gone.zip(why)?;
+                Some(format!("the cgroup {} was removed, and the witness has not read the kernel's log ({why})", gone.cgroup))
+            }
             _ => None,
         }
     }
@@ -127,7 +134,7 @@ pub(super) fn events(that: &Assertion, check: &Check, machine: &Machine) -> Fact
         }
     };
     let count = record.count(|e| e.kind == kind && fits(e, check, machine));
-    let gap = record.gap(&kind, machine.scene.since_ticks);
+    let gap = record.gap(&kind, machine.scene.since_ticks, |e| check.conditions.cgroup.as_ref().is_none_or(|m| m.fits(&e.cgroup)));
     let outcome = wanted.judge(count, gap.is_none());
     let found = match gap.filter(|_| outcome == Outcome::CannotTell) {
         Some(gap) => gap,
@@ -155,11 +162,48 @@ fn in_the_kernels_log(why: &str, wanted: &Count, expected: String, check: &Check
     let hint = Some("work in `drydock shell`, where the witness is, and do it again; or sudo drydock check".into());
     match kmsg::oom_kills() {
         Ok(past) => {
-            let count = past.kills.iter().filter(|k| k.ticks >= since && fits(&k.cgroup)).count() as u64;
-            let outcome = wanted.judge(count, past.since <= since);
-            let found = if outcome == Outcome::CannotTell { format!("{count}; {why}, and the kernel's log no longer reaches back far enough") } else { count.to_string() };
-            Fact { outcome, expected, found, at: at.into(), hint: hint.filter(|_| outcome == Outcome::CannotTell) }
+            let kills: Vec<u64> = past.kills.iter().filter(|k| fits(&k.cgroup)).map(|k| k.ticks).collect();
+            let (outcome, count) = reckoned(&kills, past.since, since, kmsg::slept(), wanted);
+            let unsure = outcome == Outcome::CannotTell;
+            let found = if unsure { format!("{count}; {why}, and the kernel's log does not tell all that was since the exercise began") } else { count.to_string() };
+            Fact { outcome, expected, found, at: at.into(), hint: hint.filter(|_| unsure) }
         }
         Err(error) => Fact { hint, ..Fact::unknown(expected, format!("{why}, and the kernel's log may not be read ({:?})", error.errno), at) },
+    }
+}
+
+/// How it stands with kills at these ticks of the log's clock, which is whole from `whole` on, and how
+/// many there were for sure. While the machine slept that clock stood still, so that a kill may
+/// have been later than it says, by as much as was slept; when is not known.
+fn reckoned(kills: &[u64], whole: u64, since: u64, slept: u64, wanted: &Count) -> (Outcome, u64) {
+    let after = |later: u64| kills.iter().filter(|k| **k + later >= since).count() as u64;
+    let is_whole = whole == 0 || whole.saturating_add(slept) <= since;
+    let (least, most) = (wanted.judge(after(0), is_whole), wanted.judge(after(slept), is_whole));
+    (if least == most { least } else { Outcome::CannotTell }, after(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one() -> Count {
+        Count::In(Bounds { at_least: Some(Number(1)), at_most: None })
+    }
+
+    #[test]
+    fn a_log_that_does_not_reach_back_far_enough_proves_what_it_holds_and_no_more() {
+        assert_eq!(reckoned(&[90, 110], 50, 100, 0, &one()), (Outcome::Passed, 1));
+        assert_eq!(reckoned(&[90], 50, 100, 0, &one()), (Outcome::NotYet, 0));
+        assert_eq!(reckoned(&[], 101, 100, 0, &one()), (Outcome::CannotTell, 0));
+        assert_eq!(reckoned(&[110], 105, 100, 0, &one()), (Outcome::Passed, 1));
+        assert_eq!(reckoned(&[110], 105, 100, 0, &Count::Is(Number(1))), (Outcome::CannotTell, 1));
+        assert_eq!(reckoned(&[110, 111], 105, 100, 0, &Count::Is(Number(1))), (Outcome::NotYet, 2));
+    }
+
+    #[test]
+    fn on_a_machine_that_slept_a_kill_may_be_later_than_the_log_says() {
+        assert_eq!(reckoned(&[90], 0, 100, 20, &one()), (Outcome::CannotTell, 0));
+        assert_eq!(reckoned(&[70], 0, 100, 20, &one()), (Outcome::NotYet, 0));
+        assert_eq!(reckoned(&[100], 0, 100, 20, &one()), (Outcome::Passed, 1));
     }
 }

@@ -111,7 +111,7 @@ impl Lint<'_> {
         }
         self.references(file, lesson);
         for facts in self.hosts {
-            let values = Values::of(&facts);
+            let values = Values::of(facts);
             for part in &lesson.parts {
                 if let Err(error) = values.render(&part.text, file, part.line) {
                     self.error(error);
@@ -175,7 +175,7 @@ impl Lint<'_> {
         self.expectations(file, source);
         let mut senseless = BTreeSet::new();
         for facts in self.hosts {
-            let values = Values::of(&facts).with(&source.drawn(id, "lint"), "/tmp/work");
+            let values = Values::of(facts).with(&source.drawn(id, "lint"), "/tmp/work");
             match source.fill(id, file, &values) {
                 Err(error) => return self.error(error),
                 Ok(exercise) => {

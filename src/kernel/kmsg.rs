@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// One kill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OomKill {
-    /// Clock ticks (1/100 s) since boot.
+    /// Clock ticks (1/100 s) since boot, without those that the machine slept.
     pub ticks: u64,
     /// The cgroup of the process that was killed.
     pub cgroup: String,
@@ -29,6 +29,15 @@ pub struct Past {
     pub kills: Vec<OomKill>,
     /// Clock ticks (1/100 s) since boot from which on it is whole: 0 when nothing was overwritten yet.
     pub since: u64,
+}
+
+/// Clock ticks (1/100 s) that this machine has slept since boot: the log's clock stands still then,
+/// and that by which processes start goes on (clock_gettime(2), CLOCK_MONOTONIC and CLOCK_BOOTTIME).
+pub fn slept() -> u64 {
+    use nix::time::{ClockId, clock_gettime};
+    let ticks = |clock| clock_gettime(clock).map_or(0, |t| t.tv_sec() as u64 * 100 + t.tv_nsec() as u64 / 10_000_000);
+    let monotonic = ticks(ClockId::CLOCK_MONOTONIC);
+    ticks(ClockId::CLOCK_BOOTTIME).saturating_sub(monotonic)
 }
 
 /// All kills that the kernel's log still holds. EPERM where it may not be read.
