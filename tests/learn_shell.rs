@@ -78,3 +78,19 @@ fn a_shell_has_a_witness_that_writes_down_what_happens_and_goes_with_it() {
     assert!(support::readable(&held, std::time::Duration::from_secs(10)), "the witness is still there");
     assert!(!drydock::check::witness::is_kept(&record));
 }
+
+#[test]
+fn a_reset_ends_what_the_learner_started_and_spares_the_shell() {
+    let room = Room::new();
+    stdout(&mut room.drydock(&["start", "namespaces/hostname"]));
+    let mut typist = shell(&room, &[]);
+    typist.line("set +m; sleep 61 & echo $! > pid; disown").expect("a prompt");
+    let work = room.path().join("drydock/work/namespaces-hostname");
+    let pid: i32 = std::fs::read_to_string(work.join("pid")).expect("it was written").trim().parse().expect("a number");
+    let held = drydock::kernel::pidfd::Pidfd::open(pid).expect("it runs");
+    let shown = stdout(&mut room.drydock(&["reset"]));
+    assert_eq!(shown, format!("removed process {pid}, sleep 61\nA name of its own: at its beginning.\n"));
+    assert!(support::readable(&held, std::time::Duration::from_secs(10)), "the process is still there");
+    assert_eq!(std::fs::read_dir(&work).expect("the folder").count(), 0);
+    assert_eq!(typist.line("echo still here").expect("a prompt"), "still here\n");
+}

@@ -125,8 +125,10 @@ fn processes(work: &Path, since: u64) -> Vec<String> {
         if !marked || process.start().is_ok_and(|s| s < since) || is_shell(&process) {
             continue;
         }
+        // Asked before: one that has ended has no command line any more.
+        let command = process.argv().map(|a| a.join(" ")).unwrap_or_default();
         if held.signal(Signal::SIGKILL).is_ok() {
-            ended.push(format!("process {pid}, {}", process.argv().map(|a| a.join(" ")).unwrap_or_default()));
+            ended.push(format!("process {pid}, {command}"));
             wait_for_end(&held);
         }
     }
