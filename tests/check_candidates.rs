@@ -28,7 +28,9 @@ fn again(program: &str, args: &[&str], test: &str, what: &str) -> String {
     let room = tempfile::tempdir().expect("a temporary folder");
     std::fs::set_permissions(room.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is ours");
     let me = room.path().join("test");
-    std::fs::copy(std::env::current_exe().expect("this test"), &me).expect("there is room");
+    // By another program: a child forked here meanwhile would hold the copy open for writing (ETXTBSY).
+    let copied = Command::new("cp").arg(std::env::current_exe().expect("this test")).arg(&me).status().expect("cp runs");
+    assert!(copied.success());
     let mut command = Command::new(program);
     command.args(args).arg(me).args(["--exact", test, "--nocapture", "--test-threads", "1"]).env(INSIDE, what);
     let output = command.output().expect("it runs");
