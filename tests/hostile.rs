@@ -101,3 +101,41 @@ fn what_a_person_types_reaches_the_container_and_its_end_too() {
     assert_eq!(rest, "end\n");
     assert!(run.wait().expect("our child").success());
 }
+
+/// Puts something else in the place of /etc/passwd of the container `box`.
+fn exchange_passwd(room: &Room, script: &str) {
+    stdout(&mut room.skiff(&["exec", "box", "sh", "-c", &format!("rm -f /etc/passwd; {script}")]));
+}
+
+#[test]
+fn a_password_file_that_is_a_pipe_or_a_device_is_never_opened() {
+    require!(Root);
+    let room = with_a_box(&[]);
+    for other in ["mkfifo /etc/passwd", "mknod /etc/passwd c 5 0", "ln -s /proc/1/root/etc/passwd /etc/passwd"] {
+        exchange_passwd(&room, other);
+        let mut run = room.skiff(&["exec", "-u", "12", "box", "stat", "-c", "%u", "/proc/self/"]);
+        let mut run = run.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("skiff runs");
+        let answers = support::readable(run.stdout.as_ref().expect("it was piped"), SOON);
+        let _ = run.kill();
+        let said = run.wait_with_output().expect("our child").stdout;
+        assert!(answers && said == b"12\n", "{other}: {}", String::from_utf8_lossy(&said));
+    }
+}
+
+#[test]
+fn the_primary_group_is_among_the_others_so_that_no_program_sheds_it() {
+    require!(Root);
+    let room = with_a_box(&["-u", "5:6"]);
+    let groups = "grep ^Groups: /proc/self/status";
+    assert_eq!(stdout(&mut room.skiff(&["exec", "box", "sh", "-c", groups])).split_whitespace().collect::<Vec<_>>(), ["Groups:", "6"]);
+    assert_eq!(stdout(&mut room.skiff(&["exec", "-u", "5:7", "box", "sh", "-c", groups])).split_whitespace().collect::<Vec<_>>(), ["Groups:", "7"]);
+}
+
+#[test]
+fn a_working_directory_that_is_not_there_is_not_made_in_a_container_that_runs() {
+    require!(UserNamespaces);
+    let room = with_a_box(&[]);
+    let (code, _, err) = outcome(&mut room.skiff(&["exec", "-w", "/not/there", "box", "pwd"]));
+    assert!(code != Some(0) && err.starts_with("error: cannot enter /not/there: ENOENT\n"), "{err}");
+    assert_eq!(outcome(&mut room.skiff(&["exec", "box", "ls", "/not"])).0, Some(1));
+}

@@ -11,7 +11,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Connects our streams to a process that `start` starts, until it ends: for `skiff exec`.
 pub fn attached(tty: bool, interactive: bool, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, Error>) -> Result<i32, Error> {
-    connect(tty, interactive, &mut Signals::block()?, start)
+    let code = connect(tty, interactive, &mut Signals::block()?, start)?;
+    // A zombie in the container's pid namespace would keep its process 1 from ending.
+    pidfd::reap_any()?;
+    Ok(code)
 }
 
 pub(super) fn connect(tty: bool, interactive: bool, signals: &mut Signals, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, Error>) -> Result<i32, Error> {

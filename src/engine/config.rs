@@ -97,8 +97,12 @@ fn seccomp(request: &Request) -> Result<Option<LinuxSeccomp>, Error> {
     if request.privileged { Ok(None) } else { seccomp::asked(&request.seccomp, capabilities) }
 }
 
-fn user(who: &passwd::Who) -> Result<User, Error> {
-    UserBuilder::default().uid(who.uid).gid(who.gid).additional_gids(who.groups.clone()).build().map_err(invalid)
+/// A user as the OCI spells it.
+pub(super) fn user(who: &passwd::Who) -> Result<User, Error> {
+    // The primary group among the others too: a set-group-ID program would else get rid of it, and
+    // with it of what it is denied (CVE-2022-36109).
+    let groups: Vec<u32> = std::iter::once(who.gid).chain(who.groups.iter().copied().filter(|g| *g != who.gid)).collect();
+    UserBuilder::default().uid(who.uid).gid(who.gid).additional_gids(groups).build().map_err(invalid)
 }
 
 /// The image's variables, then the asked ones over them; PATH, HOME, HOSTNAME and TERM as Docker sets them.

@@ -85,7 +85,9 @@ impl Container {
         for part in ["upper", "work", "rootfs"] {
             fs::create_dir_all(folder.join(part)).or_sys_with(|| format!("make {}", folder.display()))?;
         }
-        private(&folder)?;
+        mode(&folder, 0o700)?;
+        // Overlay takes the mode of its root from here, and everybody inside must get in.
+        mode(&folder.join("upper"), 0o755)?;
         self.lock()?;
         self.write()?;
         let name = self.name_link(&self.record.name);
@@ -129,6 +131,13 @@ impl Container {
         file.try_lock().map_err(|_| SysError::new(format!("lock {}", path.display()), Errno::EWOULDBLOCK))?;
         self.lock = Some(file);
         Ok(())
+    }
+
+    /// Ends the wait: lets go of the lock, and only then of the pid of the process that has ended.
+    /// Until then nobody can have taken that pid, so that no `kill` meets a stranger.
+    pub(super) fn let_go(&mut self) {
+        self.lock = None;
+        while let Ok(Some(_)) = crate::kernel::pidfd::reap_any() {}
     }
 
     /// True while a process waits for this container: its lock is taken.
@@ -208,9 +217,9 @@ pub(super) fn is_locked(folder: &Path) -> bool {
     File::open(folder.join("lock")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// The folder is its owner's alone: a setuid file that a container left in its upper directory must
-/// not be there for other users of the host.
-fn private(folder: &Path) -> Result<(), SysError> {
+/// Sets a folder's mode, whatever the umask(2). The container's own is its owner's alone: a setuid
+/// file that was left in the upper directory must not be there for other users of the host.
+fn mode(folder: &Path, mode: u32) -> Result<(), SysError> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).or_sys_with(|| format!("protect {}", folder.display()))
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode)).or_sys_with(|| format!("protect {}", folder.display()))
 }

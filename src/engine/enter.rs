@@ -9,6 +9,7 @@
 //! program through /proc/PID/exe and write to it later (CVE-2019-5736).
 
 use super::container::Container;
+use super::defaults::capability_sets;
 use super::error::Error;
 use super::hold::{Started, spawn_straight};
 use super::host::Host;
@@ -17,7 +18,7 @@ use super::passwd;
 use super::plan::settle;
 use super::step::Step;
 use super::steps::{enter_cgroup::EnterCgroup, fork::Fork, join::Join};
-use crate::kernel::OrSys;
+use crate::kernel::{OrSys, caps};
 use crate::kernel::ns::Ns;
 use oci_spec::runtime::{Process, Spec};
 use std::os::fd::OwnedFd;
@@ -56,11 +57,8 @@ pub fn enter(container: &Container, request: &Request, stdio: Vec<OwnedFd>, host
 /// The steps into a running container.
 pub fn steps(container: &Container, request: &Request, host: &Host) -> Result<Vec<Step>, Error> {
     let one = life::process(container)?;
-    let mut spec = config_of(container)?;
+    let spec = config_of(container)?;
     let process = adapted(&spec, request, one.pid())?;
-    if request.privileged {
-        spec.set_process(Some(process.clone()));
-    }
     let mut steps = vec![Step::EnterCgroup(EnterCgroup {})];
     steps.push(Step::Join(Join { pid: one.pid(), user: host.rootless }));
     steps.push(Step::Fork(Fork {}));
@@ -74,6 +72,17 @@ fn adapted(spec: &Spec, request: &Request, pid: i32) -> Result<Process, Error> {
     process.set_args(Some(request.command.clone()));
     process.set_terminal(Some(request.tty));
     let mut env = process.env().clone().unwrap_or_default();
+    if let Some(wanted) = &request.user {
+        // Its root as it is now: the container may have added users since.
+        let root = Ns::Mnt.path(pid).parent().and_then(Path::parent).map(|p| p.join("root")).unwrap_or_default();
+        let who = passwd::resolve(wanted, std::slice::from_ref(&root))?;
+        // A HOME that only followed from the container's user follows from this one now.
+        let before = passwd::resolve(&process.user().uid().to_string(), std::slice::from_ref(&root))?;
+        if let Some(home) = env.iter_mut().find(|e| **e == format!("HOME={}", before.home)) {
+            *home = format!("HOME={}", who.home);
+        }
+        process.set_user(super::config::user(&who)?);
+    }
     for setting in &request.env {
         let name = setting.split('=').next().unwrap_or_default();
         env.retain(|e| e.split('=').next() != Some(name));
@@ -86,12 +95,8 @@ fn adapted(spec: &Spec, request: &Request, pid: i32) -> Result<Process, Error> {
     if let Some(workdir) = &request.workdir {
         process.set_cwd(workdir.clone());
     }
-    if let Some(wanted) = &request.user {
-        // Its root as it is now: the container may have added users since.
-        let root = Ns::Mnt.path(pid).parent().and_then(Path::parent).map(|p| p.join("root")).unwrap_or_default();
-        let who = passwd::resolve(wanted, &[root])?;
-        let user = process.user_mut();
-        user.set_uid(who.uid).set_gid(who.gid).set_additional_gids(Some(who.groups));
+    if request.privileged {
+        process.set_capabilities(Some(capability_sets(caps::ALL)));
     }
     Ok(process)
 }

@@ -7,19 +7,19 @@
 //! command's exit code. When it ends, the kernel kills the rest of the namespace.
 
 use crate::kernel::pidfd::{self, Fork};
-use crate::kernel::{OrSys, SysError};
+use super::step::StepError;
+use crate::kernel::{OrSys, SysError, signal};
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::Pid;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 // ANCHOR: init
 /// Runs `argv` as a child, passes signals on, reaps, and returns the command's exit code.
-pub fn init(argv: &[String]) -> Result<i32, SysError> {
+pub fn init(argv: &[String]) -> Result<i32, StepError> {
     let Some((program, arguments)) = argv.split_first() else {
-        return Err(SysError::new("run nothing", Errno::EINVAL));
+        return Err(SysError::new("run nothing", Errno::EINVAL).into());
     };
     // All signals are held back and read one by one, so that none arrives between two lines.
     let mut all = SigSet::all();
@@ -28,24 +28,23 @@ pub fn init(argv: &[String]) -> Result<i32, SysError> {
     }
     all.thread_block().or_sys("hold back signals")?;
     let child = match pidfd::fork()? {
-        Fork::Child => become_command(program, arguments),
-        Fork::Parent(child) => Pid::from_raw(child),
+        Fork::Child => return Err(become_command(program, arguments)),
+        Fork::Parent(child) => child,
     };
     loop {
-        match all.wait().or_sys("wait for a signal")? {
-            Signal::SIGCHLD => {
-                if let Some(code) = reap(child) {
-                    return Ok(code);
-                }
-            }
-            signal => drop(kill(child, signal)),
+        let number = signal::next(&all)?;
+        if number != Signal::SIGCHLD as i32 {
+            let _ = signal::send(child, number);
+        } else if let Some(code) = reap(child) {
+            return Ok(code);
         }
     }
 }
 // ANCHOR_END: init
 
-/// The child's side: a process group in the foreground of its own, no held signals, exec.
-fn become_command(program: &str, arguments: &[String]) -> ! {
+/// The child's side: a process group in the foreground of its own, no held signals, exec. Comes back
+/// only with the reason why not.
+fn become_command(program: &str, arguments: &[String]) -> StepError {
     let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0));
     // On a terminal the command must be the foreground group, or reading would stop it; SIGTTOU is
     // held back while we say so, because we are in the background ourselves.
@@ -55,17 +54,15 @@ fn become_command(program: &str, arguments: &[String]) -> ! {
     let _ = nix::unistd::tcsetpgrp(std::io::stdin(), nix::unistd::getpid());
     let _ = SigSet::all().thread_unblock();
     let error = Command::new(program).args(arguments).exec();
-    pidfd::exit_now(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+    StepError::from(SysError::new(format!("run {program}"), crate::kernel::error::errno_of(&error)))
 }
 
 /// Reaps all that have ended; the command's exit code if it is among them.
-fn reap(command: Pid) -> Option<i32> {
-    loop {
-        match waitpid(Pid::from_raw(-1), Some(nix::sys::wait::WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return None,
-            Ok(status) if status.pid() == Some(command) => return Some(pidfd::exit_code(status)),
-            Err(Errno::EINTR) | Ok(_) => {}
-            Err(_) => return None,
+fn reap(command: i32) -> Option<i32> {
+    while let Ok(Some((pid, ended))) = pidfd::reap_any() {
+        if pid == command {
+            return Some(pidfd::exit_code(ended));
         }
     }
+    None
 }

@@ -29,6 +29,8 @@ pub struct Inside {
     pub pivoted: bool,
     /// True once a child took over as process 1 of a new pid namespace.
     pub forked: bool,
+    /// True once it has entered a container that runs: what lies in that is not for us to change.
+    pub joined: bool,
     /// True once no_new_privs is set, so that seccomp needs no capability.
     pub no_new_privs: bool,
     /// True when the user namespace is the host's: capabilities are the real ones.
@@ -52,6 +54,7 @@ impl Inside {
             mounted: false,
             pivoted: false,
             forked: false,
+            joined: false,
             no_new_privs: false,
             rootless: !crate::kernel::userns::is_host_root(),
             notes: Vec::new(),

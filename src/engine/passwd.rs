@@ -5,8 +5,10 @@
 
 use super::error::Error;
 use crate::kernel::mount::open_in_root;
+use nix::sys::stat::{SFlag, fstat};
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// Who a command runs as.
@@ -56,12 +58,22 @@ fn number(text: &str) -> Option<u32> {
 fn read(layers: &[PathBuf], path: &str) -> String {
     for layer in layers.iter().rev() {
         let Ok(root) = File::open(layer) else { continue };
-        let Ok(fd) = open_in_root(&root, Path::new(path), libc::O_RDONLY | libc::O_NOFOLLOW, 0) else { continue };
-        let mut text = String::new();
-        // A hostile image may have a file without end here.
-        if File::from(fd).take(1 << 20).read_to_string(&mut text).is_ok() {
-            return text;
+        // Looked at before it is opened: root opens this on the host, where opening a FIFO waits for
+        // ever and opening a device can do anything, such as start a watchdog.
+        let Ok(found) = open_in_root(&root, Path::new(path), libc::O_PATH | libc::O_NOFOLLOW, 0) else { continue };
+        let kind = fstat(&found).map(|s| SFlag::from_bits_truncate(s.st_mode & SFlag::S_IFMT.bits()));
+        // A link is looked up in the layers below, which may have what it leads to under this name.
+        if kind == Ok(SFlag::S_IFLNK) {
+            continue;
         }
+        let mut text = String::new();
+        if kind == Ok(SFlag::S_IFREG) {
+            // The very file that was looked at; and a hostile image may have one without end here.
+            let file = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()));
+            let _ = file.and_then(|file| file.take(1 << 20).read_to_string(&mut text));
+        }
+        // Whatever else it is, a whiteout for one, hides those below.
+        return text;
     }
     String::new()
 }

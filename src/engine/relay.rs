@@ -138,10 +138,12 @@ pub fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) {
     }
 }
 
-/// Relays until the command has ended and what it wrote has been read. Returns its exit code.
+/// Relays until the command has ended and what it wrote has been read. Returns its exit code;
+/// the process is left for its parent to reap.
 pub fn relay(process: &Pidfd, signals: &mut Signals, streams: Vec<Stream<'_>>, input: Option<Input>) -> Result<i32, SysError> {
     until_end(process, signals, streams, input)?;
-    Ok(pidfd::exit_code(process.wait()?))
+    // Not reaped: until the container's lock is free, its pid must be nobody else's.
+    Ok(pidfd::exit_code(process.ended()?))
 }
 
 /// Relays until the process has ended; it is left for its parent to reap.

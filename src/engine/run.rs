@@ -21,6 +21,7 @@ use crate::image::Image;
 use crate::kernel::{OrSys, SysError};
 use oci_spec::runtime::Spec;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A container that is ready to be started.
@@ -88,7 +89,12 @@ fn create(store: &Path, mut record: Record, asked: bool) -> Result<Container, Er
 /// The container's config.json, and the three files of /etc that are the engine's to write.
 pub(super) fn write_files(container: &Container, spec: &Spec, request: &Request) -> Result<(), SysError> {
     let folder = container.folder();
-    let write = |name: &str, text: &[u8]| std::fs::write(folder.join(name), text).or_sys_with(|| format!("write {}/{name}", folder.display()));
+    let write = |name: &str, text: &[u8]| {
+        let path = folder.join(name);
+        // Everybody inside reads the three of /etc, whatever the caller's umask(2).
+        let mode = std::fs::Permissions::from_mode(0o644);
+        std::fs::write(&path, text).and_then(|()| std::fs::set_permissions(&path, mode)).or_sys_with(|| format!("write {}", path.display()))
+    };
     let config = serde_json::to_vec(spec).map_err(|_| SysError::new("write config.json", nix::errno::Errno::EINVAL))?;
     write("config.json", &config)?;
     let hostname = spec.hostname().clone().or_else(|| nix::unistd::gethostname().ok().map(|h| h.to_string_lossy().into_owned())).unwrap_or_default();
@@ -119,13 +125,16 @@ pub fn foreground(mut prepared: Prepared, request: &Request) -> Result<i32, Erro
 
 /// Notes how it ended, frees what lies outside its processes, removes it if that was asked.
 pub fn finish(container: &mut Container, code: i32) -> Result<i32, Error> {
-    if container.record.auto_remove {
+    let noted = if container.record.auto_remove {
         container.remove_all();
-        return Ok(code);
-    }
-    let oom = super::life::oom_killed(container.id());
-    container.release();
-    container.set_exited(code, oom)?;
+        Ok(())
+    } else {
+        let oom = super::life::oom_killed(container.id());
+        container.release();
+        container.set_exited(code, oom)
+    };
+    container.let_go();
+    noted?;
     Ok(code)
 }
 

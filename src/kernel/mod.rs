@@ -15,6 +15,7 @@ pub mod pty;
 pub mod rlimit;
 pub mod seccomp;
 pub mod session;
+pub mod signal;
 pub mod userns;
 
 // What can be read from outside.

@@ -7,7 +7,6 @@
 use super::{OrSys, SysError};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// A process, by descriptor.
@@ -48,13 +47,23 @@ impl Pidfd {
     }
 
     /// Waits until this child ends, and reaps it. ECHILD when it is not the caller's child.
-    pub fn wait(&self) -> Result<WaitStatus, SysError> {
-        loop {
-            match waitid(Id::PIDFd(self.fd.as_fd()), WaitPidFlag::WEXITED) {
-                Err(Errno::EINTR) => {}
-                other => return other.or_sys_with(|| format!("wait for process {}", self.pid)),
-            }
-        }
+    pub fn wait(&self) -> Result<Ended, SysError> {
+        self.look(libc::WEXITED).map(|(_, ended)| ended)
+    }
+
+    /// Waits until this child ends and leaves it a zombie: until we end, its pid is nobody else's.
+    pub fn ended(&self) -> Result<Ended, SysError> {
+        self.look(libc::WEXITED | libc::WNOWAIT).map(|(_, ended)| ended)
+    }
+
+    /// How this child ended, if it has; it is not reaped.
+    pub fn has_ended(&self) -> Result<Option<Ended>, SysError> {
+        let (pid, ended) = self.look(libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)?;
+        Ok((pid != 0).then_some(ended))
+    }
+
+    fn look(&self, flags: libc::c_int) -> Result<(i32, Ended), SysError> {
+        wait_for(libc::P_PIDFD, self.fd.as_raw_fd().cast_unsigned(), flags).or_sys_with(|| format!("wait for process {}", self.pid))
     }
 }
 
@@ -64,12 +73,44 @@ impl AsFd for Pidfd {
     }
 }
 
+/// How a process ended (wait(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By exit(2), with this code.
+    Exited(i32),
+    /// By this signal; a number, because real-time signals have no name.
+    Killed(i32),
+}
+
 /// Exit status as a shell and Docker report it: the code, or 128 + the signal's number.
-pub fn exit_code(status: WaitStatus) -> i32 {
-    match status {
-        WaitStatus::Exited(_, code) => code,
-        WaitStatus::Signaled(_, signal, _) => 128 + signal as i32,
-        _ => 255,
+pub fn exit_code(ended: Ended) -> i32 {
+    match ended {
+        Ended::Exited(code) => code,
+        Ended::Killed(signal) => 128 + signal,
+    }
+}
+
+/// Reaps one child that has ended, whichever: its pid, and how. `None` when none has.
+pub fn reap_any() -> Result<Option<(i32, Ended)>, SysError> {
+    let (pid, ended) = wait_for(libc::P_ALL, 0, libc::WEXITED | libc::WNOHANG).or_sys("wait for any child")?;
+    Ok((pid != 0).then_some((pid, ended)))
+}
+
+/// waitid(2); pid 0 where WNOHANG found nobody.
+fn wait_for(kind: libc::idtype_t, id: libc::id_t, flags: libc::c_int) -> nix::Result<(i32, Ended)> {
+    loop {
+        // SAFETY: siginfo_t is plain old data; all zero is a valid value.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the kernel writes one siginfo_t, which outlives the call.
+        match Errno::result(unsafe { libc::waitid(kind, id, &raw mut info, flags) }) {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+            Ok(_) => {
+                // SAFETY: waitid filled in the fields of SIGCHLD, or left all of them zero.
+                let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+                return Ok((pid, if info.si_code == libc::CLD_EXITED { Ended::Exited(status) } else { Ended::Killed(status) }));
+            }
+        }
     }
 }
 

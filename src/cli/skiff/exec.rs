@@ -47,7 +47,7 @@ pub fn run(args: Exec, root: &Path) -> Outcome {
     let host = Host::read().map_err(boxed)?;
     let request = Request {
         command: args.command,
-        env: args.env,
+        env: args.env.iter().filter_map(|setting| super::run::taken(setting)).collect(),
         workdir: args.workdir,
         user: args.user,
         tty: args.tty,

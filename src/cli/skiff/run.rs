@@ -307,7 +307,7 @@ fn environment(args: &Run) -> Result<Vec<String>, Error> {
 }
 
 /// `NAME` alone takes our own value, or nothing if we have none.
-fn taken(setting: &str) -> Option<String> {
+pub(super) fn taken(setting: &str) -> Option<String> {
     if setting.contains('=') {
         return Some(setting.to_owned());
     }

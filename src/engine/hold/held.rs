@@ -7,7 +7,7 @@
 use super::wire::{self, Reply, Request, Upstream};
 use crate::engine::inside::Inside;
 use crate::engine::step::{Carry, Step, StepError};
-use crate::kernel::pidfd::{self, Fork, Pidfd};
+use crate::kernel::pidfd::{self, Ended, Fork, Pidfd};
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -96,6 +96,9 @@ fn spawn(life: impl FnOnce(Upstream)) -> Result<Held, StepError> {
     match pidfd::fork()? {
         Fork::Child => {
             drop(ours);
+            // What is made from here on is the container's, and has the modes that images expect,
+            // whatever the caller keeps for their own files.
+            nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
             // Until exec, nobody else would end this process if the one that waits is killed.
             let asked = pidfd::die_with_parent(Signal::SIGKILL);
             if asked.is_ok() && std::os::unix::process::parent_id() == parent {
@@ -139,15 +142,11 @@ impl Held {
 
     /// The socket closed: exec did it, or the process is dead.
     fn ended(&mut self) -> Result<(), StepError> {
-        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-        use std::os::fd::AsFd;
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        let status = waitid(Id::PIDFd(self.process.as_fd()), flags).or_sys("look at the held process")?;
         // A command that ends at once has closed the socket by exec too: only our own code 125
         // and a SIGKILL from outside mean that it never got that far.
-        if let WaitStatus::Signaled(_, signal, _) = status {
+        if let Some(Ended::Killed(signal)) = self.process.has_ended()? {
             if !self.executed {
-                return Err(StepError::from(SysError::new(format!("go on: {signal} ended the process"), Errno::ECHILD))
+                return Err(StepError::from(SysError::new(format!("go on: {} ended the process", Signal::try_from(signal).map_or(format!("signal {signal}"), |s| s.to_string())), Errno::ECHILD))
                     .because("something outside killed it: a memory limit too small to start, or somebody's kill"));
             }
         }

@@ -166,13 +166,15 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// Reaps the held process and tells whoever waits for its command.
+    /// Waits for the held process, cleans up and tells whoever waits for its command.
     fn finish(self) -> i32 {
-        let code = self.held.process.wait().map_or(255, pidfd::exit_code);
+        let code = self.held.process.ended().map_or(255, pidfd::exit_code);
+        // First, so that nothing is left of it when its end is heard of.
+        self.container.remove_all();
         if let Some(client) = self.waiting {
             drop(wire::send(&client, &Reply::Exited(code), &[]));
         }
-        self.container.remove_all();
+        self.container.let_go();
         code
     }
 }

@@ -144,6 +144,6 @@ fn own_null(given: &OwnedFd, inside: &mut Inside) -> Result<Option<OwnedFd>, Ste
 
 /// Ignored signals and the mask survive exec (signal(7)); a program expects neither from us.
 fn default_signals() -> Result<(), StepError> {
-    crate::kernel::pidfd::default_signal(Signal::SIGPIPE).or_sys("reset SIGPIPE")?;
+    crate::kernel::signal::default_all();
     Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).or_sys("clear the signal mask")?)
 }

@@ -65,6 +65,7 @@ impl Carry for Join {
             inside.set_root(Path::new("/"))?;
             inside.mounted = true;
             inside.pivoted = true;
+            inside.joined = true;
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ impl Carry for User {
             // that the process could not reach anyway (user_namespaces(7)).
             // The same where skiff itself was started as root of such a namespace.
             Err(Errno::EPERM) if inside.rootless || denied() => {}
-            other => other.or_sys("set the groups")?,
+            other => other.or_sys("set the groups").map_err(explain)?,
         }
         let gid = Gid::from_raw(self.gid);
         nix::unistd::setresgid(gid, gid, gid).or_sys_with(|| format!("become group {}", self.gid)).map_err(explain)?;

@@ -1,0 +1,107 @@
+//! skiff answers as Docker does where a script or a person would notice.
+
+#[macro_use]
+mod support;
+
+use drydock::kernel::pty;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use support::{Room, outcome, stdout};
+
+/// A room with `base` in it.
+fn furnished() -> Room {
+    let room = Room::new();
+    outcome(&mut room.skiff(&["history", "base"]));
+    room
+}
+
+/// A container called `box`.
+fn with_a_box(options: &[&str], command: &[&str]) -> Room {
+    let room = furnished();
+    stdout(&mut room.skiff(&[&["run", "-d", "--name", "box"], options, &["base"], command].concat()));
+    room
+}
+
+fn exec(room: &Room, words: &[&str]) -> String {
+    stdout(&mut room.skiff(&[&["exec"], words].concat()))
+}
+
+/// Runs a command on a terminal of its own: what it wrote.
+fn on_a_terminal(mut command: Command) -> String {
+    let (master, slave) = pty::pair().expect("a pseudo-terminal");
+    let end = || slave.try_clone().expect("a descriptor");
+    command.stdin(end()).stdout(end()).stderr(end());
+    let mut child = command.spawn().expect("it runs");
+    drop((command, slave));
+    let said = rest(master);
+    child.wait().expect("our child");
+    said
+}
+
+fn rest(master: OwnedFd) -> String {
+    let (mut master, mut text) = (std::fs::File::from(master), Vec::new());
+    let _ = master.read_to_end(&mut text); // EIO is its end.
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[test]
+fn a_terminal_can_be_had_in_a_container_again_and_again() {
+    require!(UserNamespaces);
+    let room = with_a_box(&[], &["sleep", "600"]);
+    let before = exec(&room, &["box", "cat", "/proc/mounts"]);
+    for _ in 0..3 {
+        assert_eq!(on_a_terminal(room.skiff(&["exec", "-it", "box", "sh", "-c", "tty; exit 3"])), "/dev/pts/0\r\n");
+    }
+    assert_eq!(exec(&room, &["box", "cat", "/proc/mounts"]), before, "exec mounts nothing");
+}
+
+#[test]
+fn a_real_time_signal_is_passed_on_and_can_be_died_of() {
+    require!(UserNamespaces);
+    let room = with_a_box(&["--init"], &["sh", "-c", "trap 'echo heard; exit 5' RTMIN; echo ready; while :; do sleep 0.01; done"]);
+    assert_eq!(outcome(&mut room.skiff(&["exec", "box", "sh", "-c", "kill -34 $$"])).0, Some(128 + 34));
+    assert_eq!(outcome(&mut room.skiff(&["run", "--rm", "--init", "base", "sh", "-c", "kill -34 $$"])).0, Some(128 + 34));
+    stdout(&mut room.skiff(&["kill", "-s", "34", "box"]));
+    assert_eq!(stdout(&mut room.skiff(&["wait", "box"])), format!("{}\n", 128 + 34));
+}
+
+#[test]
+fn an_init_whose_command_is_not_there_says_so() {
+    require!(UserNamespaces);
+    let room = furnished();
+    let (code, _, err) = outcome(&mut room.skiff(&["run", "--rm", "--init", "base", "no-such"]));
+    assert_eq!((code, err.as_str()), (Some(127), "error: cannot run no-such: ENOENT\n"));
+}
+
+#[test]
+fn neither_the_umask_nor_the_ignored_signals_of_the_caller_reach_the_container() {
+    require!(Root);
+    let room = furnished();
+    let caller = |command: &str| format!("trap '' INT QUIT HUP RTMIN; umask 077; exec skiff run --rm -u 65534 base {command}");
+    let said = |command: &str| stdout(room.command("bash").args(["-c", &caller(command)]));
+    assert_eq!(said("sh -c 'umask; cat /etc/hosts >/dev/null && ls -d /'"), "0022\n/\n");
+    // Not by way of a shell, which has opinions of its own.
+    assert_eq!(said("grep SigIgn /proc/self/status"), "SigIgn:\t0000000000000000\n");
+}
+
+#[test]
+fn exec_takes_values_from_the_caller_and_home_from_the_user() {
+    require!(Root);
+    let room = with_a_box(&[], &["sleep", "600"]);
+    let (_, out, _) = outcome(room.skiff(&["exec", "-u", "user", "-e", "GIVEN", "-e", "ABSENT_HERE", "box", "env"]).env("GIVEN", "seven"));
+    let has = |line: &str| out.lines().any(|l| l == line);
+    assert!(has("GIVEN=seven") && has("HOME=/home") && !out.contains("ABSENT_HERE"), "{out}");
+    assert!(exec(&room, &["-e", "HOME=/mine", "-u", "user", "box", "env"]).contains("HOME=/mine\n"));
+}
+
+#[test]
+fn a_privileged_exec_has_every_capability_that_skiff_has() {
+    require!(Root);
+    let room = with_a_box(&[], &["sleep", "600"]);
+    let capabilities = |options: &[&str]| exec(&room, &[options, &["box", "grep", "CapBnd", "/proc/self/status"]].concat());
+    let own = std::fs::read_to_string("/proc/self/status").expect("it can be read");
+    let own = own.lines().find(|l| l.starts_with("CapBnd")).expect("a line");
+    assert_eq!(capabilities(&["--privileged"]).trim(), own);
+    assert_eq!(capabilities(&[]).trim(), "CapBnd:\t00000000a80425fb");
+}
