@@ -105,3 +105,59 @@ fn a_privileged_exec_has_every_capability_that_skiff_has() {
     assert_eq!(capabilities(&["--privileged"]).trim(), own);
     assert_eq!(capabilities(&[]).trim(), "CapBnd:\t00000000a80425fb");
 }
+
+/// Waits until process `pid` waits for a file's lock, which /proc/locks shows, or ends.
+fn waits_for_a_lock(child: &mut std::process::Child) {
+    let mark = format!(" {} ", child.id());
+    let waits = || std::fs::read_to_string("/proc/locks").unwrap_or_default().lines().any(|l| l.contains("->") && l.contains(&mark));
+    while !waits() && child.try_wait().expect("our child").is_none() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn who_waits_for_a_container_that_is_removed_at_its_end_hears_its_exit_code() {
+    require!(UserNamespaces);
+    let room = with_a_box(&["--rm"], &["sh", "-c", "mkfifo /go; read x </go; exit 7"]);
+    let mut wait = room.skiff(&["wait", "box"]).stdout(std::process::Stdio::piped()).spawn().expect("skiff runs");
+    waits_for_a_lock(&mut wait);
+    exec(&room, &["box", "sh", "-c", "while [ ! -p /go ]; do :; done; echo >/go"]);
+    assert_eq!(wait.wait_with_output().expect("our child").stdout, b"7\n");
+}
+
+#[test]
+fn standard_input_in_the_background_stays_open_if_it_was_asked_for() {
+    require!(UserNamespaces);
+    let room = with_a_box(&["-i"], &["sh", "-c", "readlink /proc/self/fd/0 >/input; read x; exit 9"]);
+    assert!(exec(&room, &["box", "sh", "-c", "while [ ! -s /input ]; do :; done; cat /input"]).starts_with("pipe:"));
+    assert_eq!(outcome(&mut room.skiff(&["kill", "box"])).0, Some(0), "it still runs");
+}
+
+#[test]
+fn what_is_mounted_inside_another_mount_lies_on_top_of_it_in_any_order() {
+    require!(UserNamespaces);
+    let room = furnished();
+    let (outer, inner) = (room.path().join("outer"), room.path().join("inner"));
+    let volumes = [format!("{}:/etc/in", inner.display()), format!("{}:/etc", outer.display())];
+    for folder in [&outer, &inner] {
+        std::fs::create_dir(folder).expect("the room is ours");
+    }
+    std::fs::write(inner.join("file"), "").expect("the room is ours");
+    let words = ["run", "--rm", "-v", &volumes[0], "-v", &volumes[1], "base", "sh", "-c", "ls /etc/in; grep -c localhost /etc/hosts"];
+    assert_eq!(stdout(&mut room.skiff(&words)), "file\n2\n");
+}
+
+#[test]
+fn a_mount_takes_all_of_its_options_and_a_volume_that_is_missing_is_made() {
+    require!(UserNamespaces);
+    let room = furnished();
+    let options = "type=tmpfs,target=/t,tmpfs-size=1048576,tmpfs-mode=700";
+    let said = stdout(&mut room.skiff(&["run", "--rm", "--mount", options, "base", "grep", " /t ", "/proc/mounts"]));
+    assert!(said.contains("size=1024k") && said.contains("mode=700"), "{said}");
+    let missing = room.path().join("a/b");
+    let volume = |kind: &str| format!("{kind}{}", missing.display());
+    let mount = volume("type=bind,target=/x,source=");
+    assert_eq!(outcome(&mut room.skiff(&["run", "--rm", "--mount", &mount, "base", "true"])).0, Some(125));
+    assert_eq!(outcome(&mut room.skiff(&["run", "--rm", "-v", &format!("{}:/x", missing.display()), "base", "touch", "/x/made"])).0, Some(0));
+    assert!(missing.join("made").exists());
+}

@@ -139,3 +139,41 @@ fn a_working_directory_that_is_not_there_is_not_made_in_a_container_that_runs() 
     assert!(code != Some(0) && err.starts_with("error: cannot enter /not/there: ENOENT\n"), "{err}");
     assert_eq!(outcome(&mut room.skiff(&["exec", "box", "ls", "/not"])).0, Some(1));
 }
+
+#[test]
+fn set_user_id_programs_of_images_are_no_other_users_to_run() {
+    require!(UserNamespaces);
+    let room = furnished();
+    stdout(&mut room.skiff(&["run", "--rm", "base", "true"]));
+    assert_eq!(fs::metadata(room.skiff_root().join("layers")).expect("it is there").mode() & 0o077, 0);
+}
+
+#[test]
+fn a_folder_that_is_exchanged_for_a_link_while_it_is_committed_gives_nothing_of_the_host() {
+    use nix::fcntl::{RenameFlags, renameat2};
+    require!(Root);
+    let room = with_a_box(&[]);
+    let outside = room.path().join("outside");
+    fs::create_dir(&outside).expect("the room is ours");
+    fs::write(outside.join("secret"), "the host's").expect("the room is ours");
+    let id = fs::read_link(room.skiff_root().join("names/box")).expect("it runs");
+    // What root in the container does to its own files, without its overlay in between.
+    let upper = room.skiff_root().join("names").join(id).join("upper");
+    let (folder, link) = (upper.join("folder"), upper.join("link"));
+    fs::create_dir(&folder).expect("a folder");
+    std::os::unix::fs::symlink(&outside, &link).expect("a link");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                renameat2(nix::fcntl::AT_FDCWD, &folder, nix::fcntl::AT_FDCWD, &link, RenameFlags::RENAME_EXCHANGE).expect("both are there");
+            }
+        });
+        let read: Vec<u32> = (0..25).filter(|n| outcome(&mut room.skiff(&["commit", "box", &format!("taken:{n}")])).0 == Some(0)).collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for n in read {
+            let (_, found, _) = outcome(&mut room.skiff(&["run", "--rm", &format!("taken:{n}"), "ls", "/folder/", "/link/"]));
+            assert!(!found.contains("secret"), "commit {n} read the host's files: {found}");
+        }
+    });
+}

@@ -165,3 +165,27 @@ fn after_sigkill_of_a_running_container_prune_finds_what_is_left() {
     stdout(&mut room.skiff(&["system", "prune", "-f"]));
     unchanged(&room, &host, "SIGKILL of a run whose container lived");
 }
+
+/// Something that v1's freezer holds still does not even die until it is thawed.
+#[test]
+fn prune_waits_for_the_process_of_a_killed_run_that_is_still_ending() {
+    require!(Root, Controller("freezer"));
+    let _alone = alone();
+    let (room, host) = furnished();
+    let (mut run, answers) = stopped_before(&room, 3);
+    let id = std::fs::read_dir(room.skiff_root().join("containers")).expect("a folder").flatten().next().expect("one container").file_name();
+    let state = support::controller("freezer").expect("required").join("skiff").join(id).join("freezer.state");
+    std::fs::write(&state, "FROZEN").expect("it can be frozen");
+    run.kill().expect("it can be killed");
+    run.wait().expect("it is our child");
+    drop(answers);
+    let mut prune = room.skiff(&["system", "prune", "-f"]).stdout(Stdio::null()).spawn().expect("skiff runs");
+    let mark = format!(" {} ", prune.id());
+    let waits = || std::fs::read_to_string("/proc/locks").unwrap_or_default().lines().any(|l| l.contains("->") && l.contains(&mark));
+    while !waits() && prune.try_wait().expect("our child").is_none() {
+        std::thread::yield_now();
+    }
+    std::fs::write(&state, "THAWED").expect("it can be thawed");
+    assert!(prune.wait().expect("our child").success());
+    unchanged(&room, &host, "a prune while a killed run was ending");
+}

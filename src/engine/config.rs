@@ -5,6 +5,7 @@
 
 use super::defaults;
 use super::error::Error;
+use super::mounts;
 use super::passwd;
 use super::request::{Network, Request};
 use super::seccomp;
@@ -13,7 +14,7 @@ use crate::kernel::cgroup::device::{Kind, MKNOD, READ, Rule, WRITE};
 use crate::kernel::cgroup::{Amount, Quota};
 use crate::kernel::rlimit::{BadLimit, Rlimit};
 use oci_spec::runtime::{
-    LinuxBuilder, LinuxCpuBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxMemoryBuilder, LinuxPidsBuilder, LinuxResources, LinuxSeccomp, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, LinuxResourcesBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, MountBuilder, Process, ProcessBuilder,
+    LinuxBuilder, LinuxCpuBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxMemoryBuilder, LinuxPidsBuilder, LinuxResources, LinuxSeccomp, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, LinuxResourcesBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Process, ProcessBuilder,
     RootBuilder, Spec, SpecBuilder, User, UserBuilder,
 };
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ pub fn config(request: &Request, image: &Image, names: &Names<'_>, rootless: boo
     let mut spec = SpecBuilder::default()
         .version("1.2.0")
         .root(RootBuilder::default().path("rootfs").readonly(request.read_only).build().map_err(invalid)?)
-        .mounts(mounts(request, names, rootless)?)
+        .mounts(mounts::mounts(request, names, rootless)?)
         .process(process(request, image, &hostname)?)
         .linux(linux(request)?)
         .build()
@@ -45,7 +46,7 @@ pub fn config(request: &Request, image: &Image, names: &Names<'_>, rootless: boo
 }
 
 /// oci-spec's builders fail only where a required field is missing, which would be our own mistake.
-fn invalid(error: oci_spec::OciSpecError) -> Error {
+pub(super) fn invalid(error: oci_spec::OciSpecError) -> Error {
     Error::Option { option: "the runtime config", value: error.to_string(), reason: "not a valid OCI config".into(), example: "report this" }
 }
 
@@ -194,55 +195,4 @@ fn namespaces(request: &Request) -> Result<Vec<LinuxNamespace>, Error> {
     ];
     let made = wanted.into_iter().filter(|(_, wanted)| *wanted);
     made.map(|(kind, _)| LinuxNamespaceBuilder::default().typ(kind).build().map_err(invalid)).collect()
-}
-
-fn mounts(request: &Request, names: &Names<'_>, rootless: bool) -> Result<Vec<Mount>, Error> {
-    let mut list = Vec::new();
-    let mut add = |kind: &str, source: &str, target: &Path, options: &[&str]| -> Result<(), Error> {
-        let options: Vec<String> = options.iter().map(|o| (*o).to_owned()).collect();
-        list.push(MountBuilder::default().typ(kind).source(source).destination(target).options(options).build().map_err(invalid)?);
-        Ok(())
-    };
-    let sealed: &[&str] = &["nosuid", "noexec", "nodev"];
-    if request.host_pid && rootless {
-        add("bind", "/proc", Path::new("/proc"), &["rbind"])?;
-    } else {
-        add("proc", "proc", Path::new("/proc"), sealed)?;
-    }
-    add("tmpfs", "tmpfs", Path::new("/dev"), &["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"])?;
-    add("devpts", "devpts", Path::new("/dev/pts"), &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"])?;
-    // A user namespace without a network namespace of its own may not mount sysfs.
-    if rootless && request.network == Network::Host {
-        add("bind", "/sys", Path::new("/sys"), &["rbind", "ro", "nosuid", "noexec", "nodev"])?;
-    } else {
-        let sys: &[&str] = if request.privileged { sealed } else { &["nosuid", "noexec", "nodev", "ro"] };
-        add("sysfs", "sysfs", Path::new("/sys"), sys)?;
-        add("cgroup", "cgroup", Path::new("/sys/fs/cgroup"), if request.privileged { sealed } else { &["ro", "nosuid", "noexec", "nodev"] })?;
-    }
-    if request.host_ipc {
-        // Not every host has mounted its queues: what it lacks cannot be shared.
-        for place in ["/dev/mqueue", "/dev/shm"].map(Path::new).into_iter().filter(|p| p.exists()) {
-            add("bind", &place.to_string_lossy(), place, &["rbind"])?;
-        }
-    } else {
-        add("mqueue", "mqueue", Path::new("/dev/mqueue"), sealed)?;
-        add("tmpfs", "shm", Path::new("/dev/shm"), &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"])?;
-    }
-    for name in ["resolv.conf", "hostname", "hosts"] {
-        let source = names.folder.join(name);
-        add("bind", &source.to_string_lossy(), &Path::new("/etc").join(name), &["bind"])?;
-    }
-    if request.init {
-        add("bind", &request.program.to_string_lossy(), Path::new("/dev/init"), &["bind", "ro"])?;
-    }
-    for volume in &request.tmpfs {
-        let mut options = vec!["nosuid", "nodev", "noexec"];
-        options.extend(volume.options.iter().map(String::as_str));
-        add("tmpfs", "tmpfs", &volume.target, &options)?;
-    }
-    for bind in &request.binds {
-        let options: &[&str] = if bind.read_only { &["rbind", "ro"] } else { &["rbind"] };
-        add("bind", &bind.source.to_string_lossy(), &bind.target, options)?;
-    }
-    Ok(list)
 }

@@ -67,22 +67,27 @@ fn ended_within(process: &Pidfd, grace: Duration) -> Result<bool, SysError> {
 
 /// Waits until whoever looks after the container has cleaned up and let go of its lock.
 pub(super) fn attended_no_more(container: &Container) -> Result<(), Error> {
-    match File::open(container.folder().join("lock")) {
-        Ok(file) => {
-            // Shared is enough to wait for, and leaves it free for the next who waits.
-            Ok(file.lock_shared().or_sys("wait for the container's lock")?)
-        }
-        // Removed with --rm: as gone as can be.
-        Err(_) => Ok(()),
-    }
+    let Some(file) = lock_of(container) else { return Ok(()) };
+    Ok(file.lock_shared().or_sys("wait for the container's lock")?)
+}
+
+/// The lock's file, to be waited for: shared is enough, and leaves it free for the next who waits.
+/// `None` for one removed with --rm: as gone as can be.
+fn lock_of(container: &Container) -> Option<File> {
+    File::open(container.folder().join("lock")).ok()
 }
 
 /// Waits until a container ends; its exit code. 137 for one whose end nobody saw.
 pub fn wait(container: &Container) -> Result<i32, Error> {
-    attended_no_more(container)?;
+    let lock = lock_of(container);
+    lock.iter().try_for_each(|file| file.lock_shared().or_sys("wait for the container's lock"))?;
     match Container::find(container.store(), container.id()) {
         Ok(now) if now.record.status == Status::Exited => Ok(now.record.exit_code),
-        _ => Ok(137),
+        // Removed already; but the lock that we hold open was told.
+        _ => {
+            let told = lock.and_then(|file| std::io::read_to_string(file).ok());
+            Ok(told.and_then(|text| text.strip_prefix("exit ")?.parse().ok()).unwrap_or(137))
+        }
     }
 }
 
@@ -120,6 +125,9 @@ pub struct Pruned {
 pub fn prune(store: &Path) -> Result<Pruned, Error> {
     let mut pruned = Pruned::default();
     for container in Container::all(store) {
+        if matches!(container.status(), Status::Creating | Status::Running) && container.is_abandoned() {
+            attended_no_more(&container)?;
+        }
         if matches!(container.status(), Status::Exited | Status::Dead) {
             pruned.bytes += size(&container.folder());
             container.remove_all();

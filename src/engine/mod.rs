@@ -22,6 +22,7 @@ pub mod inside;
 pub mod life;
 pub mod log;
 pub mod monitor;
+mod mounts;
 pub mod names;
 pub mod passwd;
 pub mod plan;

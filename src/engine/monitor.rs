@@ -39,10 +39,18 @@ fn monitor(prepared: &mut Prepared, request: &Request, tell: OwnedFd) -> i32 {
     let _ = nix::unistd::setsid();
     // Its own standard error will be /dev/null; notes travel by the pipe.
     prepared.told = None;
+    let _ = prepared.container.attend();
+    // Docker keeps standard input open for -i: nothing comes, but it does not end either.
+    let open = if request.interactive { relay::pipe().ok() } else { None };
     let started = Signals::block().map_err(Error::from).and_then(|signals| {
         let log = Log::create(&prepared.container.folder())?;
         let (streams, theirs) = Log::streams(&log, request.tty)?;
-        let stdio = leave_terminal().map(|null| if request.tty { Vec::new() } else { std::iter::once(null).chain(theirs).collect() })?;
+        let null = leave_terminal()?;
+        let input = match &open {
+            Some((read, _)) => read.try_clone().or_sys("keep standard input open")?,
+            None => null,
+        };
+        let stdio = if request.tty { Vec::new() } else { std::iter::once(input).chain(theirs).collect() };
         Ok((signals, log, streams, start(prepared, stdio)?))
     });
     let (mut signals, log, mut streams, started) = match started {

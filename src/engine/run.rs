@@ -125,6 +125,7 @@ pub fn foreground(mut prepared: Prepared, request: &Request) -> Result<i32, Erro
 
 /// Notes how it ended, frees what lies outside its processes, removes it if that was asked.
 pub fn finish(container: &mut Container, code: i32) -> Result<i32, Error> {
+    container.tell_code(code);
     let noted = if container.record.auto_remove {
         container.remove_all();
         Ok(())

@@ -13,13 +13,16 @@ use super::layer::LayerWriter;
 use super::unpack::{OPAQUE, WHITEOUT};
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use nix::unistd::Uid;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// How a path differs from the image.
@@ -52,7 +55,7 @@ enum Mark {
 /// Lists what `upper` changes over `layers` (lowest first), sorted by path.
 pub fn list(upper: &Path, layers: &[PathBuf]) -> Result<Vec<Change>, Error> {
     let mut changes = Vec::new();
-    walk(upper, Path::new(""), &mut |path, metadata, mark| {
+    walk(&open_folder(upper, None)?, Path::new(""), &mut |path, _, metadata, mark| {
         let below = below(path, layers);
         let kind = match (mark, &below) {
             (Mark::Whiteout, None) => return Ok(()),
@@ -105,47 +108,61 @@ fn below(path: &Path, layers: &[PathBuf]) -> Option<Metadata> {
 pub fn write_layer(upper: &Path, to: &mut LayerWriter) -> Result<(), Error> {
     let mut tar = tar::Builder::new(to);
     let mut links: HashMap<(u64, u64), PathBuf> = HashMap::new();
-    walk(upper, Path::new(""), &mut |path, metadata, mark| {
-        let source = upper.join(path);
+    walk(&open_folder(upper, None)?, Path::new(""), &mut |path, source, metadata, mark| {
         match mark {
             Mark::Whiteout => empty(&mut tar, &marked(path, WHITEOUT)),
             Mark::Directory { opaque } => {
-                entry(&mut tar, &source, path, metadata, &mut links)?;
+                entry(&mut tar, source, path, metadata, &mut links)?;
                 if opaque { empty(&mut tar, &path.join(OPAQUE)) } else { Ok(()) }
             }
-            Mark::Other => entry(&mut tar, &source, path, metadata, &mut links),
+            Mark::Other => entry(&mut tar, source, path, metadata, &mut links),
         }
     })?;
     tar.finish().or_sys("write the layer")?;
     Ok(())
 }
 
-type Visit<'a> = dyn FnMut(&Path, &Metadata, Mark) -> Result<(), Error> + 'a;
+type Visit<'a> = dyn FnMut(&Path, &Path, &Metadata, Mark) -> Result<(), Error> + 'a;
 
-/// Goes through an upper directory, each directory before what is in it.
-fn walk(upper: &Path, folder: &Path, visit: &mut Visit<'_>) -> Result<(), Error> {
-    let here = upper.join(folder);
-    let entries = fs::read_dir(&here).or_sys_with(|| at("read", &here))?;
-    let mut names: Vec<OsString> = entries.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>().or_sys_with(|| at("read", &here))?;
+/// Opens a directory by its path, or by its name in one that is open: never through a link.
+///
+/// The container may run and exchange what was looked at for a link to anywhere before it is opened:
+/// root would then read the host's files into the layer. So each directory is held open, and
+/// what is in it is reached through that.
+fn open_folder(path: &Path, within: Option<&OwnedFd>) -> Result<OwnedFd, Error> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = match within {
+        None => nix::fcntl::open(path, flags, Mode::empty()),
+        Some(folder) => nix::fcntl::openat(folder, path, flags, Mode::empty()),
+    };
+    Ok(opened.or_sys_with(|| at("open", path))?)
+}
+
+/// Goes through an upper directory, each directory before what is in it. A visit gets the path from
+/// the container's root, and the one by which the file is reached.
+fn walk(here: &OwnedFd, folder: &Path, visit: &mut Visit<'_>) -> Result<(), Error> {
+    let held = PathBuf::from(format!("/proc/self/fd/{}", here.as_raw_fd()));
+    let entries = fs::read_dir(&held).or_sys_with(|| at("read", folder))?;
+    let mut names: Vec<OsString> = entries.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>().or_sys_with(|| at("read", folder))?;
     names.sort();
     for name in names {
-        let path = folder.join(name);
-        let full = upper.join(&path);
+        let full = held.join(&name);
+        let path = folder.join(&name);
         let metadata = fs::symlink_metadata(&full).or_sys_with(|| at("read", &full))?;
         if is_mount_point(&full, &path, &metadata) {
             continue;
         }
         if overlay_attribute(&full, "redirect").is_some() {
-            let error = SysError::new(format!("read {}: overlay keeps only a reference to it there (redirect_dir)", full.display()), Errno::EOPNOTSUPP);
+            let error = SysError::new(format!("read {}: overlay keeps only a reference to it there (redirect_dir)", path.display()), Errno::EOPNOTSUPP);
             return Err(error.into());
         }
         if is_whiteout(&metadata) || (metadata.is_file() && metadata.len() == 0 && overlay_attribute(&full, "whiteout").is_some()) {
-            visit(&path, &metadata, Mark::Whiteout)?;
+            visit(&path, &full, &metadata, Mark::Whiteout)?;
         } else if metadata.is_dir() {
-            visit(&path, &metadata, Mark::Directory { opaque: is_opaque(&full) })?;
-            walk(upper, &path, visit)?;
+            visit(&path, &full, &metadata, Mark::Directory { opaque: is_opaque(&full) })?;
+            walk(&open_folder(Path::new(&name), Some(here))?, &path, visit)?;
         } else {
-            visit(&path, &metadata, Mark::Other)?;
+            visit(&path, &full, &metadata, Mark::Other)?;
         }
     }
     Ok(())
@@ -217,7 +234,12 @@ fn entry(
             tar.append_link(&mut header, path, to)
         }
         tar::EntryType::Regular => {
-            let file = File::open(source).or_sys_with(|| at("open", source))?;
+            // The file that was looked at, or none: a FIFO in its place would be waited for.
+            let file = File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(source).or_sys_with(|| at("open", path))?;
+            let now = file.metadata().or_sys_with(|| at("open", path))?;
+            if (now.dev(), now.ino()) != (metadata.dev(), metadata.ino()) {
+                return Err(SysError::new(format!("read {}: the container exchanged it meanwhile", path.display()), Errno::ESTALE).into());
+            }
             // A container that runs may write on: the entry has the size that its header says.
             tar.append_data(&mut header, path, file.chain(std::io::repeat(0)).take(metadata.len()))
         }

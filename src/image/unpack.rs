@@ -30,6 +30,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tar::EntryType;
 
@@ -77,6 +78,8 @@ impl Turn {
     /// Waits for it, and removes what a dead process left half-done.
     fn take(layers: &Path) -> Result<Self, Error> {
         fs::create_dir_all(layers).or_sys_with(|| at("create", layers))?;
+        // Its owner's alone: an image may hold set-user-ID programs, which would be any user's to run.
+        fs::set_permissions(layers, fs::Permissions::from_mode(0o700)).or_sys_with(|| at("protect", layers))?;
         let lock = Lock::exclusive(&layers.join(".lock"))?;
         let aside = layers.join(".aside");
         if aside.exists() {
@@ -111,7 +114,6 @@ fn unpack_and_check(dir: &Path, diff_id: &Digest, blob: impl Read) -> Result<(),
 /// Removes a directory with all that is in it, also where it may not be written by its own owner.
 pub(super) fn remove_tree(dir: &Path) -> Result<(), Error> {
     fn open_up(dir: &Path) {
-        use std::os::unix::fs::PermissionsExt;
         let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|t| t.is_dir()) {

@@ -6,6 +6,7 @@
 
 use super::{OrSys, SysError};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -60,6 +61,11 @@ impl Pidfd {
     pub fn has_ended(&self) -> Result<Option<Ended>, SysError> {
         let (pid, ended) = self.look(libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)?;
         Ok((pid != 0).then_some(ended))
+    }
+
+    /// True when it has ended, whoever's child it is and whether or not it was reaped.
+    pub fn is_over(&self) -> bool {
+        poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
     fn look(&self, flags: libc::c_int) -> Result<(i32, Ended), SysError> {

@@ -330,6 +330,8 @@ fn bind(text: &str) -> Result<Bind, Error> {
     if !source.starts_with(['/', '.', '~']) {
         return Err(option("--volume", text, "named volumes are not there yet; a path on the host begins with / or ./", example));
     }
+    // Docker makes what is missing for -v, and not for --mount.
+    std::fs::create_dir_all(source).or_else(|e| if Path::new(source).exists() { Ok(()) } else { Err(e) }).or_sys_with(|| format!("make {source} as a volume"))?;
     bind_of(source, target, read_only, "--volume", text)
 }
 
@@ -358,7 +360,7 @@ fn tmpfs(text: &str) -> Result<Tmpfs, Error> {
 
 fn mount(text: &str, request: &mut Request) -> Result<(), Error> {
     let example = "--mount type=bind,source=/srv/data,target=/data,readonly";
-    let (mut kind, mut source, mut target, mut read_only, mut size) = ("bind", "", "", false, None);
+    let (mut kind, mut source, mut target, mut read_only, mut options) = ("bind", "", "", false, Vec::new());
     for pair in text.split(',') {
         let (key, value) = pair.split_once('=').unwrap_or((pair, "true"));
         match key {
@@ -366,14 +368,14 @@ fn mount(text: &str, request: &mut Request) -> Result<(), Error> {
             "source" | "src" => source = value,
             "target" | "destination" | "dst" => target = value,
             "readonly" | "ro" => read_only = value == "true" || value == "1",
-            "tmpfs-size" => size = Some(format!("size={value}")),
-            "tmpfs-mode" => size = Some(format!("mode={value}")),
+            "tmpfs-size" => options.push(format!("size={value}")),
+            "tmpfs-mode" => options.push(format!("mode={value}")),
             other => return Err(option("--mount", text, &format!("{other:?} is no key of it"), example)),
         }
     }
     match kind {
         "bind" => request.binds.push(bind_of(source, target, read_only, "--mount", text)?),
-        "tmpfs" => request.tmpfs.push(Tmpfs { target: inside(target, "--mount", text)?, options: size.into_iter().collect() }),
+        "tmpfs" => request.tmpfs.push(Tmpfs { target: inside(target, "--mount", text)?, options }),
         other => return Err(option("--mount", text, &format!("the type {other:?} is not there; bind or tmpfs"), example)),
     }
     Ok(())

@@ -86,6 +86,7 @@ struct Ready {
 
 impl<'a> Keeper<'a> {
     fn new(container: &'a mut Container) -> Result<Self, StepError> {
+        let _ = container.attend();
         let held = spawn_held(container.id(), container.store())?;
         container.set_pid(held.process.pid())?;
         Ok(Self { container, held, done: Vec::new(), waiting: None })
