@@ -161,3 +161,13 @@ fn a_mount_takes_all_of_its_options_and_a_volume_that_is_missing_is_made() {
     assert_eq!(outcome(&mut room.skiff(&["run", "--rm", "-v", &format!("{}:/x", missing.display()), "base", "touch", "/x/made"])).0, Some(0));
     assert!(missing.join("made").exists());
 }
+
+#[test]
+fn a_command_that_kills_itself_at_once_has_run() {
+    require!(UserNamespaces);
+    let room = with_a_box(&[], &["sleep", "600"]);
+    for _ in 0..20 {
+        let (code, _, err) = outcome(&mut room.skiff(&["exec", "box", "sh", "-c", "kill -9 $$"]));
+        assert_eq!((code, err.as_str()), (Some(137), ""));
+    }
+}

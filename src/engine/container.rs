@@ -8,12 +8,10 @@
 //! at once cannot take the same one.
 
 use super::error::Error;
-use crate::kernel::ns::Ns;
-use crate::kernel::pidfd::Pidfd;
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -126,58 +124,6 @@ impl Container {
         self.store.join("names").join(name)
     }
 
-    /// Takes the lock that says: somebody waits for this container.
-    fn lock(&mut self) -> Result<(), Error> {
-        let path = self.folder().join("lock");
-        let file = File::create(&path).or_sys_with(|| format!("make {}", path.display()))?;
-        file.try_lock().map_err(|_| SysError::new(format!("lock {}", path.display()), Errno::EWOULDBLOCK))?;
-        self.lock = Some(file);
-        self.attend()
-    }
-
-    /// Writes into the lock who waits. The lock alone cannot tell: a process on its way to becoming
-    /// the container holds it too, and for a moment outlives one that was killed.
-    pub(super) fn attend(&self) -> Result<(), Error> {
-        let own = std::process::id();
-        Ok(self.write_lock(&format!("{own} {}", Ns::Pid.inode(own as i32)?))?)
-    }
-
-    /// Leaves the exit code to those who wait for the lock: the rest may be removed by then (`--rm`).
-    pub(super) fn tell_code(&self, code: i32) {
-        let _ = self.write_lock(&format!("exit {code}"));
-    }
-
-    fn write_lock(&self, text: &str) -> Result<(), SysError> {
-        use std::os::unix::fs::FileExt;
-        let Some(file) = &self.lock else { return Ok(()) };
-        file.set_len(0).and_then(|()| file.write_all_at(text.as_bytes(), 0)).or_sys_with(|| format!("write {}/lock", self.folder().display()))
-    }
-
-    /// True when whoever waited has ended, while the lock is not free yet: that is a matter of moments.
-    pub(super) fn is_abandoned(&self) -> bool {
-        let text = fs::read_to_string(self.folder().join("lock")).unwrap_or_default();
-        let numbers: Vec<u64> = text.split(' ').filter_map(|n| n.parse().ok()).collect();
-        let [pid, namespace] = numbers.as_slice() else { return false };
-        // A pid of another pid namespace says nothing here.
-        let ours = Ns::Pid.inode(std::process::id() as i32) == Ok(*namespace);
-        ours && i32::try_from(*pid).is_ok_and(|pid| Pidfd::open(pid).map_or(true, |process| process.is_over()))
-    }
-
-    /// Ends the wait: lets go of the lock, and only then of the pid of the process that has ended.
-    /// Until then nobody can have taken that pid, so that no `kill` meets a stranger.
-    pub(super) fn let_go(&mut self) {
-        self.lock = None;
-        while let Ok(Some(_)) = crate::kernel::pidfd::reap_any() {}
-    }
-
-    /// True while a process waits for this container: its lock is taken.
-    pub fn is_attended(&self) -> bool {
-        if self.lock.is_some() {
-            return true;
-        }
-        is_locked(&self.folder())
-    }
-
     /// The status now: what the record says, unless nobody is there any more to make it true.
     pub fn status(&self) -> Status {
         match self.record.status {
@@ -239,12 +185,6 @@ impl Container {
             super::userland::remove_inside_user_namespace(&folder);
         }
     }
-}
-
-/// True while somebody holds the lock in a container's folder. A fork shares the lock with its
-/// parent, so that a monitor keeps it when the process that started it ends.
-pub(super) fn is_locked(folder: &Path) -> bool {
-    File::open(folder.join("lock")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Sets a folder's mode, whatever the umask(2). The container's own is its owner's alone: a setuid

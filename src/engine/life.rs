@@ -3,7 +3,8 @@
 //! A container has no daemon to ask. Signals go to its process 1 by pidfd, after a look at whether
 //! that pid is still the same process; then we wait for whoever waits for it to be done.
 
-use super::container::{Container, Status, is_locked};
+use super::attend::is_locked;
+use super::container::{Container, Status};
 use super::find::ids;
 use super::error::Error;
 use super::steps::cgroup as step;

@@ -8,6 +8,7 @@
 //! Knows no lesson and draws nothing; progress is reported to the caller as values.
 
 pub mod attach;
+mod attend;
 pub mod byhand;
 pub mod config;
 pub mod container;

@@ -68,6 +68,15 @@ impl Pidfd {
         poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
+    /// True once this child has executed a program since its fork; also when it has ended since.
+    pub fn has_executed(&self) -> bool {
+        const FORKED_NOT_EXECUTED: u64 = 0x40; // PF_FORKNOEXEC, linux/sched.h
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        // The flags are the seventh field after the name, which may have spaces in it (proc_pid_stat(5)).
+        let flags = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(6)?.parse::<u64>().ok());
+        flags.is_some_and(|flags| flags & FORKED_NOT_EXECUTED == 0)
+    }
+
     fn look(&self, flags: libc::c_int) -> Result<(i32, Ended), SysError> {
         wait_for(libc::P_PIDFD, self.fd.as_raw_fd().cast_unsigned(), flags).or_sys_with(|| format!("wait for process {}", self.pid))
     }
