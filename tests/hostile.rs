@@ -177,3 +177,20 @@ fn a_folder_that_is_exchanged_for_a_link_while_it_is_committed_gives_nothing_of_
         }
     });
 }
+
+#[test]
+fn the_program_that_started_a_container_is_not_the_containers_to_change() {
+    require!(Root);
+    let room = with_a_box(&[]);
+    let skiff = support::binary("skiff");
+    let mode = || fs::metadata(&skiff).expect("it was built").mode() & 0o7777;
+    let before = mode();
+    // The container's command is the program that started it, and a child of that looks at it.
+    let attempt = "chmod 4755 /proc/$PPID/exe 2>&1; exec 3</proc/$PPID/exe; chmod 4755 /proc/self/fd/3 2>&1";
+    for words in [&["run", "--rm", "--entrypoint", "/proc/self/exe", "base"][..], &["exec", "box", "/proc/self/exe"]] {
+        let (_, out, err) = outcome(&mut room.skiff(&[words, &["init", "sh", "-c", attempt]].concat()));
+        let after = mode();
+        fs::set_permissions(&skiff, fs::Permissions::from_mode(before)).expect("it is ours");
+        assert_eq!((after, out.matches("Read-only file system").count()), (before, 2), "{words:?}: {out}{err}");
+    }
+}

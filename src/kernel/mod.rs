@@ -14,6 +14,7 @@ pub mod pidfd;
 pub mod pty;
 pub mod rlimit;
 pub mod seccomp;
+pub mod sealed;
 pub mod session;
 pub mod signal;
 pub mod userns;

@@ -83,6 +83,12 @@ struct Init {
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
+    // Those that put this very process into a container. Before the command line is parsed, which
+    // would be done twice; whoever names a container `run` loses a millisecond.
+    if std::env::args_os().any(|word| word == "run" || word == "exec" || word == "step") && crate::kernel::userns::is_host_root() {
+        // Where even this is refused, the first namespace will be too, and says why.
+        let _ = crate::kernel::sealed::run_read_only();
+    }
     // Docker's code for a command line that it does not understand.
     let cli = match usage::parse::<Cli>(125) {
         Ok(cli) => cli,

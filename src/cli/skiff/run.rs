@@ -202,7 +202,7 @@ fn request(args: Run) -> Result<Request, Error> {
         host_pid: args.pid.is_some(),
         host_ipc: args.ipc.as_deref() == Some("host"),
         host_uts: args.uts.is_some(),
-        program: std::env::current_exe().or_sys("find skiff's own program")?,
+        program: crate::kernel::sealed::program()?,
         ..Request::default()
     };
     for limit in request.ulimits.iter().flat_map(|text| Rlimit::parse(text)) {
