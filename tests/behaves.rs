@@ -171,3 +171,17 @@ fn a_command_that_kills_itself_at_once_has_run() {
         assert_eq!((code, err.as_str()), (Some(137), ""));
     }
 }
+
+#[test]
+fn an_image_of_more_layers_than_a_page_of_mount_options_holds_can_be_run() {
+    require!(Root);
+    let room = with_a_box(&[], &["sleep", "600"]);
+    stdout(&mut room.skiff(&["commit", "box", "tall"]));
+    // Each a layer of its own, as a Dockerfile's steps would be.
+    for number in 0..60 {
+        stdout(&mut room.skiff(&["rm", "-f", "next"]));
+        stdout(&mut room.skiff(&["run", "--name", "next", "tall", "touch", &format!("/file{number}")]));
+        stdout(&mut room.skiff(&["commit", "next", "tall"]));
+    }
+    assert_eq!(stdout(&mut room.skiff(&["run", "--rm", "tall", "sh", "-c", "touch /written; ls / | grep -c ^file"])), "60\n");
+}

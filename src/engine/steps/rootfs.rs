@@ -84,10 +84,34 @@ fn overlay(inside: &Inside, layers: &[PathBuf]) -> Result<(), StepError> {
     }
     nix::unistd::chdir(&inside.store).or_sys_with(|| format!("enter {}", inside.store.display()))?;
     let target = format!("{mine}/rootfs");
+    if options.len() >= PAGE {
+        return one_by_one(lower, &options[options.find(",upperdir").unwrap_or(0) + 1..], &target);
+    }
     let mounted = nix::mount::mount(Some("overlay"), target.as_str(), Some("overlay"), MsFlags::empty(), Some(options.as_str()));
     mounted.or_sys("mount overlay as the new root").map_err(explain)
 }
 // ANCHOR_END: overlay
+
+/// What mount(2) copies of the options; the kernel drops the rest without a word.
+const PAGE: usize = 4096;
+
+/// The same for an image of more than some fifty layers: fsconfig(2) takes them one at a time, since
+/// Linux 6.7 (overlayfs.rst, "lowerdir+").
+fn one_by_one(lower: Vec<String>, others: &str, target: &str) -> Result<(), StepError> {
+    let count = lower.len();
+    let options: Vec<String> = lower.into_iter().map(|l| format!("lowerdir+={l}")).chain(others.split(',').map(String::from)).collect();
+    let made = mount::detached("overlay", "overlay", &options, 0).map_err(|error| {
+        let errno = error.errno;
+        let step = explain(error);
+        if errno != Errno::EINVAL {
+            return step;
+        }
+        step.because(format!("{count} layers do not fit into mount(2)'s one page of options, and Linux takes them one by one since 6.7 only"))
+            .try_this("an image of fewer layers, or a newer kernel")
+    })?;
+    let onto = std::fs::File::open(target).or_sys_with(|| format!("open {target}"))?;
+    Ok(mount::attach(&made, onto, target)?)
+}
 
 fn explain(error: SysError) -> StepError {
     let (why, hint) = match error.errno {
