@@ -185,3 +185,11 @@ fn an_image_of_more_layers_than_a_page_of_mount_options_holds_can_be_run() {
     }
     assert_eq!(stdout(&mut room.skiff(&["run", "--rm", "tall", "sh", "-c", "touch /written; ls / | grep -c ^file"])), "60\n");
 }
+
+#[test]
+fn a_limit_of_few_open_files_leaves_room_to_start() {
+    require!(UserNamespaces);
+    let room = furnished();
+    let words = ["run", "--rm", "--ulimit", "nofile=6:8", "base", "sh", "-c", "ulimit -n; readlink /proc/self/fd/0; cat"];
+    assert_eq!(stdout(&mut room.skiff(&words)), "6\n/dev/null\n");
+}

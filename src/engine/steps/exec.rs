@@ -8,11 +8,12 @@ use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
 use crate::kernel::{OrSys, SysError, mount, pidfd};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::{SFlag, fstat, makedev};
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// The `exec` step.
@@ -112,9 +113,11 @@ fn strings(list: &[String]) -> Result<Vec<CString>, StepError> {
 fn take_stdio(inside: &mut Inside) -> Result<(), StepError> {
     let fds = std::mem::take(&mut inside.stdio);
     let [input, output, error] = fds.as_slice() else { return Ok(()) };
-    let own = own_null(input, inside)?;
-    let input = own.as_ref().unwrap_or(input);
-    nix::unistd::dup2_stdin(input.as_fd()).or_sys("take standard input")?;
+    if is_null(input) {
+        own_null_as_input(inside)?;
+    } else {
+        nix::unistd::dup2_stdin(input.as_fd()).or_sys("take standard input")?;
+    }
     nix::unistd::dup2_stdout(output.as_fd()).or_sys("take standard output")?;
     nix::unistd::dup2_stderr(error.as_fd()).or_sys("take standard error")?;
     // A terminal that came along becomes the controlling one, where the session has none yet:
@@ -126,20 +129,30 @@ fn take_stdio(inside: &mut Inside) -> Result<(), StepError> {
     Ok(())
 }
 
-/// The container's own /dev/null, where the host's was given: through /proc/self/fd/0 root inside
-/// could take that from every user of the host (chmod(2)). Where it has none, a pipe that has ended.
-fn own_null(given: &OwnedFd, inside: &mut Inside) -> Result<Option<OwnedFd>, StepError> {
-    let is_null = |fd: &OwnedFd| fstat(fd).is_ok_and(|s| SFlag::from_bits_truncate(s.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR && s.st_rdev == makedev(1, 3));
-    if !is_null(given) {
-        return Ok(None);
-    }
+fn is_null(fd: &OwnedFd) -> bool {
+    fstat(fd).is_ok_and(|s| SFlag::from_bits_truncate(s.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR && s.st_rdev == makedev(1, 3))
+}
+
+/// The container's own /dev/null as standard input, where the host's was given: through
+/// /proc/self/fd/0 root inside could take that from every user of the host (chmod(2)). Where it
+/// has none, a pipe that has ended.
+fn own_null_as_input(inside: &mut Inside) -> Result<(), StepError> {
+    // First, so that there is room for what follows however low RLIMIT_NOFILE is by now.
+    nix::unistd::close(0).or_sys("let go of standard input")?;
     let mut open = |flags| -> Result<Option<OwnedFd>, SysError> { Ok(mount::open_in_root(inside.root()?, Path::new("/dev/null"), flags, 0).ok().filter(is_null)) };
     // Looked at before it is opened for reading: what a container put there may be a FIFO.
     let own = if open(libc::O_PATH)?.is_some() { open(libc::O_RDWR | libc::O_NONBLOCK)? } else { None };
-    match own {
-        Some(own) => Ok(Some(own)),
-        None => Ok(Some(nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).or_sys("make a pipe")?.0)),
+    let own = match own {
+        Some(own) => own,
+        None => nix::unistd::pipe2(OFlag::O_CLOEXEC).or_sys("make a pipe")?.0,
+    };
+    if own.as_raw_fd() != 0 {
+        return Ok(nix::unistd::dup2_stdin(own.as_fd()).or_sys("take standard input")?);
     }
+    fcntl(&own, FcntlArg::F_SETFD(FdFlag::empty())).or_sys("take standard input")?;
+    // It is standard input now, and stays open.
+    let _ = own.into_raw_fd();
+    Ok(())
 }
 
 /// Ignored signals and the mask survive exec (signal(7)); a program expects neither from us.
