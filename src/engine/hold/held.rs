@@ -143,11 +143,13 @@ impl Held {
     /// The socket closed: exec did it, or the process is dead.
     fn ended(&mut self) -> Result<(), StepError> {
         // A command that is killed at once has closed the socket by exec too, and that is its affair.
-        if let Some(Ended::Killed(signal)) = self.process.has_ended()? {
-            if !self.executed && !self.process.has_executed() {
-                return Err(StepError::from(SysError::new(format!("go on: {} ended the process", Signal::try_from(signal).map_or(format!("signal {signal}"), |s| s.to_string())), Errno::ECHILD))
-                    .because("something outside killed it: a memory limit too small to start, or somebody's kill"));
-            }
+        if let Some(Ended::Killed(signal)) = self.process.has_ended()?
+            && !self.executed
+            && !self.process.has_executed()
+        {
+            let name = Signal::try_from(signal).map_or(format!("signal {signal}"), |s| s.to_string());
+            return Err(StepError::from(SysError::new(format!("go on: {name} ended the process"), Errno::ECHILD))
+                .because("something outside killed it: a memory limit too small to start, or somebody's kill"));
         }
         self.executed = true;
         Ok(())
