@@ -9,6 +9,7 @@
 //! | [`engine`] | skiff: what makes a process a container, step by step. Knows no lesson. |
 //! | [`check`] | verdicts over live kernel state, and the witness. Changes nothing, knows no engine. |
 //! | [`course`] | lessons, exercises and quizzes: model, loader, lint. |
+//! | [`lab`] | the lab VM: packing, booting, its init and channel. |
 //! | [`learn`] | the learner's side: progress, session, watch, doctor, rendering. |
 //! | [`prove`] | the contract every exercise is held to. |
 //! | [`book`] | the mdBook made from the same sources. |
@@ -22,6 +23,7 @@ pub mod image;
 pub mod engine;
 pub mod check;
 pub mod course;
+pub mod lab;
 pub mod learn;
 pub mod prove;
 pub mod book;

@@ -8,7 +8,8 @@
 #![allow(unsafe_code)]
 
 use super::{OrSys, SysError, pty};
-use nix::sys::signal::SigSet;
+use nix::mount::MsFlags;
+use nix::sys::signal::{SigSet, Signal};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -29,4 +30,42 @@ pub fn start(command: &mut Command, slave: OwnedFd) -> Result<Child, SysError> {
     // the name of a failed call, in a child that then writes the errno and exits.
     unsafe { command.pre_exec(become_leader) };
     command.spawn().or_sys_with(|| format!("run {shown} on a terminal"))
+}
+
+/// Has the kernel kill `command`'s process when the calling thread ends, however it ends
+/// (PR_SET_PDEATHSIG, set between fork and exec).
+pub fn ends_with_us(command: &mut Command) {
+    let ask = || super::pidfd::die_with_parent(Signal::SIGKILL).map_err(|e| std::io::Error::from(e.errno));
+    // SAFETY: between fork and exec it makes one system call; memory is asked for only to name a
+    // failure, in a child that then writes the errno and exits.
+    unsafe { command.pre_exec(ask) };
+}
+
+/// Starts `command` in a session of its own, without a terminal: what closes ours does not reach it.
+pub fn detached(command: &mut Command) {
+    // SAFETY: between fork and exec it makes one system call.
+    unsafe { command.pre_exec(|| Ok(nix::unistd::setsid().map(drop)?)) };
+}
+
+/// Has `command` see `folder` read-only, by a bind mount in a mount namespace of its own
+/// (mount_namespaces(7)); where we are not root, in a user namespace that maps only ourselves.
+pub fn sees_read_only(command: &mut Command, folder: &std::path::Path) {
+    let folder = folder.to_owned();
+    let cover = move || {
+        let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        if !uid.is_root() {
+            super::ns::unshare(super::ns::Ns::User).map_err(|e| std::io::Error::from(e.errno))?;
+            let own = |outside| super::userns::IdRange { inside: 0, outside, count: 1 };
+            super::userns::write_own_single_maps(own(uid.as_raw()), own(gid.as_raw())).map_err(|e| std::io::Error::from(e.errno))?;
+        }
+        super::ns::unshare(super::ns::Ns::Mnt).map_err(|e| std::io::Error::from(e.errno))?;
+        let none = None::<&str>;
+        nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        nix::mount::mount(Some(&folder), &folder, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
+        nix::mount::mount(none, &folder, none, MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, none)?;
+        Ok(())
+    };
+    // SAFETY: our process has one thread when it is called (the caller's contract), so the child may
+    // ask for memory: no lock of the allocator was left held by another.
+    unsafe { command.pre_exec(cover) };
 }

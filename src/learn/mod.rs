@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod error;
 pub mod facts;
 pub mod home;
+pub mod merge;
 pub mod progress;
 pub mod render;
 pub mod reset;

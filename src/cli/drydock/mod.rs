@@ -2,6 +2,7 @@
 
 mod book;
 pub mod course;
+mod lab;
 mod learn;
 mod list;
 mod marked;
@@ -67,6 +68,8 @@ enum Command {
     Doctor(setup::Doctor),
     /// Open a shell to work in, with skiff on its PATH
     Shell,
+    /// Work in a small VM with a kernel of its own, as root
+    Lab(lab::Lab),
     /// For authors: check the course's own files and exercises
     #[command(subcommand)]
     Course(course::CourseCommand),
@@ -94,6 +97,9 @@ pub fn command() -> clap::Command {
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
+    if let Some(role) = crate::lab::guest::role() {
+        return lab::inside(role);
+    }
     // `drydock list | head` ends quietly, as any tool does.
     let _ = crate::kernel::pidfd::default_signal(nix::sys::signal::Signal::SIGPIPE);
     let cli = match usage::parse::<Cli>(2) {
@@ -120,6 +126,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Some(Command::Man { folder }) => setup::man(&folder),
         Some(Command::Course(args)) => course::run(args, &course),
         Some(Command::Book(args)) => book::run(args, course),
+        Some(Command::Lab(args)) => lab::run(args),
         Some(Command::Doctor(args)) => setup::doctor(&args, &course),
         other => {
             let mut desk = Desk::open(course)?;

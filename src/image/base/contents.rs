@@ -96,6 +96,28 @@ fn applets(program: &Path) -> Result<BTreeSet<PathBuf>, Error> {
     Ok(applets)
 }
 
+/// Programs of this machine by name, with their libraries; one that is missing is left out.
+pub(super) fn of_programs(names: &[&str]) -> Result<Tree, Error> {
+    let (folders, search) = (folders(), closure::folders());
+    let (mut tree, mut links, mut needed) = (Tree::default(), Tree::default(), BTreeSet::new());
+    for name in names {
+        let Some((program, closure)) = programs(name, &folders).find_map(|p| Some((p.clone(), closure::of(&p, &search).ok()?))) else {
+            continue;
+        };
+        // Below /usr, as newer systems have it: a link between folders could cover one of the image's.
+        tree.copy(&program, Path::new("/usr").join(program.strip_prefix("/usr").or(program.strip_prefix("/")).unwrap_or(&program)), 0o755);
+        needed.extend(closure);
+    }
+    for library in &needed {
+        tree.mirror(library, 0o755, &mut links)?;
+    }
+    tree.add(links);
+    if Path::new("/etc/ld.so.cache").is_file() {
+        tree.copy(Path::new("/etc/ld.so.cache"), "/etc/ld.so.cache", 0o644);
+    }
+    Ok(tree)
+}
+
 fn of_tools(folders: &[PathBuf]) -> Result<Contents, Error> {
     let no_shell = |problem: String| Error::NoBase { problem };
     let search = closure::folders();

@@ -25,6 +25,13 @@ enum Node {
 }
 
 impl Tree {
+    /// All of another tree that is not here yet.
+    pub(super) fn add(&mut self, other: Tree) {
+        for (path, node) in other.nodes {
+            self.nodes.entry(path).or_insert(node);
+        }
+    }
+
     /// A directory, with those above it.
     pub(super) fn directory(&mut self, path: impl AsRef<Path>, mode: u32) {
         let path = relative(path.as_ref());

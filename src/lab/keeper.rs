@@ -1,0 +1,302 @@
+//! The keeper: the process that a lab belongs to, in the background of its first terminal.
+//!
+//! It packs and boots, waits for the guest's hello (under KVM only a short time: see [`qemu`]), then
+//! joins each terminal that connects to a port of its own. When the last terminal has gone, or at
+//! `lab stop`, it has the guest power off. QEMU is its child and dies with it; a keeper that was
+//! killed leaves a disk that the guest's journal puts right.
+
+use super::qemu::{self, Acceleration, Machine, Running};
+use super::relay::{self, Ports};
+use super::share::{Served, Share};
+use super::wire::{self, Hello, Kind, Status};
+use super::{Error, Place, disk, fetch, pack, vmlinuz};
+use crate::kernel::pidfd::Pidfd;
+use crate::kernel::{OrSys, SysError};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a guest under KVM may take to answer. It takes well below a second where KVM works.
+const KVM_PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long one in software may take, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long a guest may take to power off before it is ended.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// What a lab is to be.
+#[derive(Debug, Clone)]
+pub struct Keep {
+    /// Where it keeps its things.
+    pub place: Place,
+    /// A boot image instead of those that would be found.
+    pub kernel: Option<PathBuf>,
+    /// MiB.
+    pub memory: u32,
+    /// One of them only, instead of a try.
+    pub acceleration: Option<Acceleration>,
+    /// Folders of the host that the guest may see.
+    pub shares: Vec<Share>,
+    /// Stays when the last terminal has gone.
+    pub stay: bool,
+    /// How far the learner is, for the guest.
+    pub progress: Vec<u8>,
+}
+
+/// What the keeper has to say while it boots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// A line for the learner.
+    Note(String),
+    /// The guest is up, and terminals can connect.
+    Up(Status),
+}
+
+/// Boots the lab and stays with it until it ends. The caller holds the place's lock; `said` hears
+/// how the boot goes, `took` each progress that the guest sends.
+pub fn keep(keep: &Keep, said: &mut dyn FnMut(Said), took: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+    qemu::program()?;
+    let kernel = match vmlinuz::Kernel::find(&keep.place, keep.kernel.as_deref()) {
+        // The package client knows how to get one; where it cannot, what is missing here is said first.
+        Err(Error::NoKernel { refused }) => match fetch::fetch(&keep.place, &mut |line| said(Said::Note(line.to_owned()))) {
+            Ok(_) => vmlinuz::Kernel::find(&keep.place, None)?,
+            Err(error) => return Err(Error::NoKernel { refused: refused.into_iter().chain([error.to_string()]).collect() }),
+        },
+        other => other?,
+    };
+    disk::make(&keep.place)?;
+    let initramfs = pack::path(&keep.place);
+    let result = pack::pack(&keep.place, &kernel, &initramfs).and_then(|length| {
+        let least = pack::least_memory(length);
+        if keep.memory < least {
+            return Err(Error::LittleMemory { memory: keep.memory, least });
+        }
+        let served = keep.shares.iter().map(|s| s.serve(&keep.place)).collect::<Result<Vec<Served>, Error>>()?;
+        let lab = boot(keep, &kernel, &served, said)?;
+        pack::forget(&keep.place)?;
+        stay(keep, lab, said, took)
+    });
+    let _ = pack::forget(&keep.place);
+    let _ = std::fs::remove_file(keep.place.run().join("socket"));
+    result
+}
+
+/// A guest that has said hello.
+struct Lab {
+    running: Running,
+    acceleration: Acceleration,
+    boot: Duration,
+    hello: Hello,
+}
+
+fn boot(keep: &Keep, kernel: &vmlinuz::Kernel, served: &[Served], said: &mut dyn FnMut(Said)) -> Result<Lab, Error> {
+    let machine = Machine {
+        kernel: &kernel.image,
+        initramfs: &pack::path(&keep.place),
+        disk: &keep.place.disk(),
+        memory: keep.memory,
+        processors: std::thread::available_parallelism().map_or(1, |n| n.get().min(4)),
+        shared: served.iter().map(Served::shared).collect(),
+    };
+    let why_not = match keep.acceleration {
+        Some(Acceleration::Tcg) => "as you asked".to_owned(),
+        Some(Acceleration::Kvm) => return attempt(keep, &machine, Acceleration::Kvm, PATIENCE),
+        None => match qemu::kvm(&keep.place) {
+            Err(why) => why,
+            Ok(()) => match attempt(keep, &machine, Acceleration::Kvm, KVM_PATIENCE) {
+                Ok(lab) => return Ok(lab),
+                Err(_) => {
+                    qemu::kvm_hung(&keep.place);
+                    "a guest did not answer under /dev/kvm".to_owned()
+                }
+            },
+        },
+    };
+    said(Said::Note(format!("the processor is emulated in software ({why_not}): a few times slower, and otherwise the same")));
+    attempt(keep, &machine, Acceleration::Tcg, PATIENCE)
+}
+
+/// Starts QEMU and waits for the hello; whatever comes instead ends it.
+fn attempt(keep: &Keep, machine: &Machine<'_>, acceleration: Acceleration, patience: Duration) -> Result<Lab, Error> {
+    let begun = Instant::now();
+    let log = keep.place.run().join("qemu.log");
+    let mut running = qemu::start(machine, acceleration, &keep.place.console(), &log)?;
+    match hello(&mut running, begun + patience) {
+        Ok(hello) => Ok(Lab { running, acceleration, boot: begun.elapsed(), hello }),
+        Err(problem) => {
+            end(&mut running.qemu);
+            let lines = |path: &std::path::Path| {
+                let text = std::fs::read(path).unwrap_or_default();
+                let text = String::from_utf8_lossy(&text).into_owned();
+                let mut last: Vec<String> = text.lines().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect();
+                last.drain(..last.len().saturating_sub(3));
+                last
+            };
+            let mut said = lines(&log);
+            said.extend(lines(&keep.place.console()));
+            Err(Error::NotUp { problem, said })
+        }
+    }
+}
+
+fn hello(running: &mut Running, end: Instant) -> Result<Hello, String> {
+    let qemu = Pidfd::open(i32::try_from(running.qemu.id()).unwrap_or(-1)).map_err(|e| e.to_string())?;
+    let control = &mut running.ports[0];
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let mut fds = [PollFd::new(control.as_fd(), PollFlags::POLLIN), PollFd::new(qemu.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+            Ok(0) => return Err("its guest did not answer in time".into()),
+            Err(nix::errno::Errno::EINTR) => continue,
+            Err(e) => return Err(format!("it cannot be waited for: {e}")),
+            Ok(_) => {}
+        }
+        let ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|r| !r.is_empty());
+        if ready(&fds[0]) {
+            match wire::read(control) {
+                Ok(Some((Kind::Hello, payload))) => return serde_json::from_slice(&payload).map_err(|e| e.to_string()),
+                Ok(Some(_)) => {}
+                // An end or nonsense: QEMU is on its way out.
+                Ok(None) | Err(_) => return Err(ended(running.qemu.wait())),
+            }
+        } else if ready(&fds[1]) {
+            return Err(ended(running.qemu.wait()));
+        }
+    }
+}
+
+fn ended(status: std::io::Result<std::process::ExitStatus>) -> String {
+    match status {
+        Ok(status) if status.success() => "its kernel stopped before anything could be asked of it".into(),
+        Ok(status) => format!("QEMU ended ({status})"),
+        Err(e) => format!("QEMU cannot be waited for: {e}"),
+    }
+}
+
+fn end(qemu: &mut std::process::Child) {
+    let _ = qemu.kill();
+    let _ = qemu.wait();
+}
+
+/// What wakes the keeper.
+enum Event {
+    Terminal,
+    Guest,
+    Ended,
+    QemuGone,
+    Quiet,
+}
+
+fn stay(keep: &Keep, lab: Lab, said: &mut dyn FnMut(Said), took: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+    let Lab { mut running, acceleration, boot, hello } = lab;
+    let qemu = Pidfd::open(i32::try_from(running.qemu.id()).unwrap_or(-1))?;
+    let listener = keep.place.listen()?;
+    let mut control = running.ports[0].try_clone().or_sys("keep the control port")?;
+    if !keep.progress.is_empty() {
+        wire::write(&mut control, Kind::Progress, &keep.progress).or_sys("tell the lab how far you are")?;
+    }
+    let (mut told, tell) = UnixStream::pair().or_sys("make a pipe")?;
+    let up = Instant::now();
+    let status = Status {
+        keeper: std::process::id(),
+        qemu: running.qemu.id(),
+        acceleration: acceleration.name().into(),
+        memory: keep.memory,
+        up: 0,
+        boot: u64::try_from(boot.as_millis()).unwrap_or(u64::MAX),
+        sessions: 0,
+        guest: hello,
+    };
+    said(Said::Up(status.clone()));
+    let ports = Arc::new(Ports::new(running.ports.split_off(1), control.try_clone().or_sys("keep the control port")?, tell, status, up));
+    let mut open = 0usize;
+    let mut had_one = keep.stay;
+    loop {
+        // Nobody came: whoever began it has died meanwhile.
+        let patience = if had_one { None } else { Some(PATIENCE) };
+        match next(&listener, &control, &told, &qemu, patience)? {
+            Event::Terminal => {
+                if let Ok((stream, _)) = listener.accept() {
+                    open += 1;
+                    had_one = true;
+                    relay::serve(Arc::clone(&ports), stream);
+                }
+            }
+            Event::Guest => match wire::read(&mut control) {
+                Ok(Some((Kind::Progress, payload))) => took(&payload),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
+            },
+            Event::Ended => {
+                let stop = relay::ended(&mut told);
+                open = open.saturating_sub(1);
+                if stop || (open == 0 && !keep.stay) {
+                    break;
+                }
+            }
+            Event::QemuGone => break,
+            Event::Quiet => break,
+        }
+    }
+    drop(listener);
+    farewell(&mut running.qemu, &qemu, &mut control, took);
+    Ok(())
+}
+
+fn next(listener: &std::os::unix::net::UnixListener, control: &UnixStream, told: &UnixStream, qemu: &Pidfd, patience: Option<Duration>) -> Result<Event, SysError> {
+    let fds = [listener.as_fd(), control.as_fd(), told.as_fd(), qemu.as_fd()];
+    let mut polled = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    let timeout = patience.map_or(PollTimeout::NONE, |p| PollTimeout::try_from(p).unwrap_or(PollTimeout::MAX));
+    loop {
+        match poll(&mut polled, timeout) {
+            Ok(0) => return Ok(Event::Quiet),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(SysError::new("wait for the lab", errno)),
+            Ok(_) => break,
+        }
+    }
+    let ready = |i: usize| polled[i].revents().is_some_and(|r: PollFlags| !r.is_empty());
+    // A terminal that comes before one that goes: so a lab does not end in between. What the guest
+    // sent is read before its end is seen.
+    Ok(if ready(0) {
+        Event::Terminal
+    } else if ready(1) {
+        Event::Guest
+    } else if ready(2) {
+        Event::Ended
+    } else {
+        Event::QemuGone
+    })
+}
+
+/// Has the guest power off, taking what progress it still sends; ends QEMU if it does not.
+fn farewell(child: &mut std::process::Child, qemu: &Pidfd, control: &mut UnixStream, took: &mut dyn FnMut(&[u8])) {
+    let end_of_wait = Instant::now() + FAREWELL;
+    let _ = wire::write(control, Kind::PowerOff, &[]);
+    loop {
+        let left = end_of_wait.saturating_duration_since(Instant::now());
+        let mut fds = [PollFd::new(control.as_fd(), PollFlags::POLLIN), PollFd::new(qemu.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+            Err(nix::errno::Errno::EINTR) => continue,
+            Ok(n) if n > 0 => {}
+            _ => break,
+        }
+        if fds[0].revents().is_some_and(|r| !r.is_empty()) {
+            match wire::read(control) {
+                Ok(Some((Kind::Progress, payload))) => took(&payload),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
+            }
+        } else {
+            break;
+        }
+    }
+    // The control port closes a little before QEMU is gone.
+    let mut fds = [PollFd::new(qemu.as_fd(), PollFlags::POLLIN)];
+    let _ = poll(&mut fds, PollTimeout::try_from(Duration::from_secs(2)).unwrap_or(PollTimeout::MAX));
+    end(child);
+}
