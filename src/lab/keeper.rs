@@ -99,7 +99,7 @@ fn boot(keep: &Keep, kernel: &vmlinuz::Kernel, served: &[Served], said: &mut dyn
         initramfs: &pack::path(&keep.place),
         disk: &keep.place.disk(),
         memory: keep.memory,
-        processors: std::thread::available_parallelism().map_or(1, |n| n.get().min(4)),
+        processors: 1,
         shared: served.iter().map(Served::shared).collect(),
     };
     let why_not = match keep.acceleration {

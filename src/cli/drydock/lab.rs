@@ -88,16 +88,10 @@ enum LabCommand {
         #[arg(long)]
         stay: bool,
     },
-    /// The process that opens sessions, inside
-    #[command(hide = true)]
-    Guest,
 }
 
 /// `drydock lab …`.
 pub fn run(args: Lab) -> Outcome {
-    if matches!(args.what, Some(LabCommand::Guest)) {
-        return agent();
-    }
     if std::env::var_os("DRYDOCK_LAB").is_some() {
         return Err(Box::new(Error::Told {
             problem: "this is the lab already".into(),
@@ -131,7 +125,6 @@ pub fn run(args: Lab) -> Outcome {
         }
         Some(LabCommand::Forget) => forget(&place),
         Some(LabCommand::Keep { stay }) => keep(&home, place, machine, stay),
-        Some(LabCommand::Guest) => Ok(0),
     }
 }
 
@@ -331,13 +324,13 @@ fn copy(home: &Home, place: &Place, machine: &Machine, from: &str, to: &str) -> 
 /// What a program of the guest's kernel does.
 pub fn inside(role: Role) -> ExitCode {
     match role {
-        Role::Init => guest::init::init(),
+        Role::Init => guest::init::init(agent),
         Role::Modprobe => ExitCode::from(guest::modprobe::main()),
     }
 }
 
-fn agent() -> Outcome {
-    let home = Home::find().map_err(boxed)?;
+fn agent() -> Result<(), crate::kernel::SysError> {
+    let home = Home::find().map_err(|e| crate::kernel::SysError::new(e.to_string(), nix::errno::Errno::ENOENT))?;
     let hooks = guest::agent::Hooks {
         progress: home.folder.join("progress.json"),
         take: |bytes| {
@@ -346,6 +339,5 @@ fn agent() -> Outcome {
             }
         },
     };
-    guest::agent::agent(&hooks).map_err(boxed)?;
-    Ok(0)
+    guest::agent::agent(&hooks)
 }
