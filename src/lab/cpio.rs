@@ -4,6 +4,7 @@
 //! Uncompressed on purpose: unpacking a compressed one under software emulation takes longer than
 //! reading the bytes. A later entry of the same path replaces an earlier one.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 /// What an entry is.
@@ -21,15 +22,23 @@ pub(super) struct Archive<W: Write> {
     to: W,
     inode: u32,
     written: u64,
+    known: BTreeSet<String>,
 }
 
 impl<W: Write> Archive<W> {
     pub(super) fn new(to: W) -> Self {
-        Self { to, inode: 0, written: 0 }
+        Self { to, inode: 0, written: 0, known: BTreeSet::new() }
     }
 
-    /// Adds an entry, owned by root. `path` has no slash before it; `mode` is the permissions.
+    /// Adds an entry, owned by root, after the folders above it, without which the kernel would leave
+    /// it out. `path` has no slash before it; `mode` is the permissions.
     pub(super) fn add(&mut self, path: &str, mode: u32, node: Node<'_>) -> io::Result<()> {
+        if let Some((above, _)) = path.rsplit_once('/')
+            && !self.known.contains(above)
+        {
+            self.add(above, 0o755, Node::Folder)?;
+        }
+        self.known.insert(path.to_owned());
         let (kind, content, device) = match node {
             Node::Folder => (0o040_000, &[][..], (0, 0)),
             Node::File(content) => (0o100_000, content, (0, 0)),

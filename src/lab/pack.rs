@@ -23,7 +23,7 @@ pub(super) const INIT: &str = "/sbin/drydock-init";
 pub(super) const MODPROBE: &str = "/sbin/drydock-modprobe";
 
 /// Where modules lie in the guest, and the index of what to load for what.
-pub(super) const MODULES: &str = "/lib/drydock/modules";
+pub(super) const MODULES: &str = "/usr/lib/drydock/modules";
 
 /// Tools of the host that the lessons use, and a shell with an editable line.
 const TOOLS: &[&str] = &[
@@ -47,7 +47,8 @@ pub(super) fn pack(place: &Place, kernel: &Kernel, to: &Path) -> Result<u64, Err
 }
 
 fn folders(archive: &mut Archive<impl Write>) -> io::Result<()> {
-    for folder in ["dev", "disk", "etc", "host", "lib", "lib/drydock", "lib/drydock/modules", "proc", "run", "sbin", "sys", "usr", "usr/bin", "usr/sbin", "usr/share", "usr/share/skiff", "var", "var/lib", "var/lib/skiff"] {
+    // What is mounted on; the rest is made as files come.
+    for folder in ["dev", "disk", "host", "proc", "root", "run", "sys", "var/lib/skiff"] {
         archive.add(folder, 0o755, Node::Folder)?;
     }
     // The kernel opens these for init before anything is mounted.
@@ -71,7 +72,6 @@ fn root(place: &Place, archive: &mut Archive<impl Write>) -> Result<(), Error> {
         let path = format!("{}/{terminal}", terminal.chars().next().unwrap_or('x'));
         let found = ["/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo"].iter().find_map(|f| std::fs::read(Path::new(f).join(&path)).ok());
         if let Some(bytes) = found {
-            add(archive, &format!("/etc/terminfo/{}", terminal.chars().next().unwrap_or('x')), 0o755, Node::Folder)?;
             add(archive, &format!("/etc/terminfo/{path}"), 0o644, Node::File(&bytes))?;
         }
     }
