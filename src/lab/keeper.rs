@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 const KVM_PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long one in software may take, on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a guest may take to power off before it is ended.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -76,9 +76,10 @@ pub fn keep(keep: &Keep, said: &mut dyn FnMut(Said), took: &mut dyn FnMut(&[u8])
             return Err(Error::LittleMemory { memory: keep.memory, least });
         }
         let served = keep.shares.iter().map(|s| s.serve(&keep.place)).collect::<Result<Vec<Served>, Error>>()?;
+        let packed = length + std::fs::metadata(&kernel.image).map_or(0, |m| m.len());
         let lab = boot(keep, &kernel, &served, said)?;
         pack::forget(&keep.place)?;
-        stay(keep, lab, said, took)
+        stay(keep, lab, packed, said, took)
     });
     let _ = pack::forget(&keep.place);
     let _ = std::fs::remove_file(keep.place.run().join("socket"));
@@ -99,7 +100,6 @@ fn boot(keep: &Keep, kernel: &vmlinuz::Kernel, served: &[Served], said: &mut dyn
         initramfs: &pack::path(&keep.place),
         disk: &keep.place.disk(),
         memory: keep.memory,
-        processors: 1,
         shared: served.iter().map(Served::shared).collect(),
     };
     let why_not = match keep.acceleration {
@@ -191,7 +191,7 @@ enum Event {
     Quiet,
 }
 
-fn stay(keep: &Keep, lab: Lab, said: &mut dyn FnMut(Said), took: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said), took: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
     let Lab { mut running, acceleration, boot, hello } = lab;
     let qemu = Pidfd::open(i32::try_from(running.qemu.id()).unwrap_or(-1))?;
     let listener = keep.place.listen()?;
@@ -208,6 +208,7 @@ fn stay(keep: &Keep, lab: Lab, said: &mut dyn FnMut(Said), took: &mut dyn FnMut(
         memory: keep.memory,
         up: 0,
         boot: u64::try_from(boot.as_millis()).unwrap_or(u64::MAX),
+        packed,
         sessions: 0,
         guest: hello,
     };

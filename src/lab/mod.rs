@@ -12,6 +12,7 @@
 //! inside. Nothing needs root on the host, and the guest has no way out but its ports.
 
 pub mod client;
+pub mod compare;
 pub mod copy;
 mod cpio;
 mod disk;

@@ -56,7 +56,6 @@ pub(super) struct Machine<'a> {
     pub(super) disk: &'a Path,
     /// MiB.
     pub(super) memory: u32,
-    pub(super) processors: usize,
     pub(super) shared: Vec<Shared<'a>>,
 }
 
@@ -143,13 +142,16 @@ fn arguments(command: &mut Command, machine: &Machine<'_>, acceleration: Acceler
     if arm {
         command.args(["-machine", "virt"]);
     }
-    command.arg("-smp").arg(machine.processors.to_string()).arg("-m").arg(format!("{}M", machine.memory));
+    // In software a second processor makes the boot a third longer.
+    let processors = if acceleration == Acceleration::Tcg { 1 } else { std::thread::available_parallelism().map_or(1, |n| n.get().min(4)) };
+    command.arg("-smp").arg(processors.to_string()).arg("-m").arg(format!("{}M", machine.memory));
     command.arg("-kernel").arg(machine.kernel).arg("-initrd").arg(machine.initramfs);
     let console_device = if arm { "ttyAMA0" } else { "ttyS0" };
-    // After a panic the kernel reboots at once, and QEMU ends (-no-reboot). Without ACPI's routing of
-    // interrupts, which takes a tenth of a second a device in software. NAME=VALUE goes to init.
+    // After a panic the kernel reboots at once, and QEMU ends (-no-reboot). ACPI's routing of
+    // interrupts takes a tenth of a second a device in software. NAME=VALUE goes to init.
+    let routing = if acceleration == Acceleration::Tcg && !arm { " acpi=noirq" } else { "" };
     let init = format!("rdinit={} HOME=/root USER=root PATH={PATH}", super::pack::INIT);
-    command.arg("-append").arg(format!("console={console_device} quiet panic=-1 acpi=noirq {init}"));
+    command.arg("-append").arg(format!("console={console_device} quiet panic=-1{routing} {init}"));
     command.arg("-chardev").arg(format!("file,id=console,path={}", escaped(console))).args(["-serial", "chardev:console"]);
     // A full host gives the guest an error instead of stopping it.
     command.arg("-drive").arg(format!("file={},if=virtio,format=raw,cache=writeback,discard=unmap,werror=report", escaped(machine.disk)));

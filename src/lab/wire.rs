@@ -107,6 +107,8 @@ pub struct Status {
     pub up: u64,
     /// From starting QEMU to the guest's hello, in milliseconds.
     pub boot: u64,
+    /// Bytes that it was booted from: its kernel and its initramfs.
+    pub packed: u64,
     /// Sessions that are open.
     pub sessions: usize,
     /// The guest.

@@ -30,6 +30,33 @@ impl Report {
     }
 }
 
+/// Where something of the course can be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spot {
+    /// On this machine.
+    Here,
+    /// In the lab VM, and why.
+    Lab(String),
+    /// Not in this lab either, and why.
+    Nowhere(String),
+}
+
+/// Are we inside the lab? Its agent marks every session.
+pub fn in_lab() -> bool {
+    std::env::var_os("DRYDOCK_LAB").is_some()
+}
+
+/// Where an exercise can be done: where all its needs are met, and in the lab if it is made for it.
+pub fn spot(exercise: &crate::course::exercise::Source, report: &Report) -> Spot {
+    let missing = exercise.needs.iter().find_map(|need| met(need, report).err());
+    match missing {
+        Some(why) if in_lab() => Spot::Nowhere(why),
+        Some(why) => Spot::Lab(why),
+        None if exercise.place.as_deref() == Some("lab") && !in_lab() => Spot::Lab("it could do harm to this machine".into()),
+        None => Spot::Here,
+    }
+}
+
 /// Is one `need` of an exercise or an attempt met here? `Err` says what is missing.
 pub fn met(need: &str, report: &Report) -> Result<(), String> {
     let root = nix::unistd::geteuid().is_root();

@@ -1,6 +1,7 @@
 //! `drydock`: one file a group of subcommands.
 
 mod book;
+mod compare;
 pub mod course;
 mod lab;
 mod learn;
@@ -70,6 +71,8 @@ enum Command {
     Shell,
     /// Work in a small VM with a kernel of its own, as root
     Lab(lab::Lab),
+    /// Measure two ways to run something side by side, on this machine
+    Compare(compare::Compare),
     /// For authors: check the course's own files and exercises
     #[command(subcommand)]
     Course(course::CourseCommand),
@@ -127,6 +130,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Some(Command::Course(args)) => course::run(args, &course),
         Some(Command::Book(args)) => book::run(args, course),
         Some(Command::Lab(args)) => lab::run(args),
+        Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Doctor(args)) => setup::doctor(&args, &course),
         other => {
             let mut desk = Desk::open(course)?;

@@ -5,7 +5,7 @@ use crate::cli::out;
 use crate::course::template::Values;
 use crate::course::{Chapter, PartKind};
 use crate::kernel::Explain;
-use crate::learn::doctor::Report;
+use crate::learn::doctor::{Report, Spot, spot};
 use crate::learn::progress::Place;
 use colored::Colorize;
 
@@ -122,6 +122,7 @@ fn here(desk: &mut Desk) -> Outcome {
             out::paragraph("  - ", &objective.text);
         }
         println!();
+        offer_the_lab(desk, &chapter)?;
         out::next(&[("drydock next", "go on"), ("drydock shell", "in a second terminal: a shell to work in")]);
         return Ok(0);
     };
@@ -146,6 +147,24 @@ fn here(desk: &mut Desk) -> Outcome {
     Ok(0)
 }
 
+/// At the beginning of a chapter: what of it this machine falls short of.
+fn offer_the_lab(desk: &Desk, chapter: &Chapter) -> Result<(), Box<dyn Explain>> {
+    let report = Report::make();
+    let mut missing = Vec::new();
+    for name in &chapter.exercises {
+        let (_, source) = desk.course.exercise_source(&format!("{}/{name}", chapter.slug())).map_err(boxed)?;
+        if let Spot::Lab(why) = spot(&source, &report) {
+            missing.push(why);
+        }
+    }
+    if let Some(why) = missing.first() {
+        let text = format!("{} of its {} exercises cannot be done on this machine ({why}). `drydock lab` opens a small VM of your own in which they can.", missing.len(), chapter.exercises.len());
+        out::wrapped("note: ", &text);
+        println!();
+    }
+    Ok(())
+}
+
 /// Shows an exercise: its goal, and how to go about it.
 fn exercise(desk: &mut Desk, id: &str, around: &str) -> Result<(), Box<dyn Explain>> {
     if desk.progress.record.exercise.as_ref().is_none_or(|e| e.id != id) {
@@ -159,10 +178,15 @@ fn exercise(desk: &mut Desk, id: &str, around: &str) -> Result<(), Box<dyn Expla
         out::markdown(around);
     }
     out::markdown(&exercise.goal);
-    let report = Report::make();
-    for need in &exercise.needs {
-        if let Err(missing) = crate::learn::doctor::met(need, &report) {
-            out::wrapped("note: ", &format!("this machine cannot do all of it: {missing}. drydock doctor says how to mend that."));
+    let (_, source) = desk.course.exercise_source(id).map_err(boxed)?;
+    match spot(&source, &Report::make()) {
+        Spot::Here => {}
+        Spot::Lab(why) => {
+            out::wrapped("note: ", &format!("not on this machine: {why}. `drydock lab` opens a small VM of your own, where it can be done; you go on there at this very place."));
+            println!();
+        }
+        Spot::Nowhere(why) => {
+            out::wrapped("note: ", &format!("this machine cannot do all of it: {why}. drydock doctor says how to mend that."));
             println!();
         }
     }

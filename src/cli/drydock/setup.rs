@@ -4,7 +4,7 @@ use super::{Desk, Outcome, boxed};
 use crate::cli::out;
 use crate::course::Course;
 use crate::kernel::OrSys;
-use crate::learn::doctor::{Report, met};
+use crate::learn::doctor::{Report, Spot, spot};
 use crate::learn::shell;
 use clap::{Args, Subcommand};
 use colored::Colorize;
@@ -73,23 +73,30 @@ pub fn doctor(args: &Doctor, course: &Course) -> Outcome {
     if report.failed().next().is_none() {
         println!("{}", report.short());
     }
-    exercises(course, &report);
-    Ok(u8::from(report.failed().next().is_some()))
+    chapters(course, &report)
 }
 
-/// Which exercises cannot be done here, and what is missing.
-fn exercises(course: &Course, report: &Report) {
-    let mut missing = Vec::new();
-    for id in course.exercise_ids() {
-        let needs = course.exercise_source(&id).map(|(_, s)| s.needs).unwrap_or_default();
-        missing.extend(needs.iter().filter_map(|n| met(n, report).err()).next().map(|why| (id, why)));
+/// For each chapter: here, or in the lab, and why.
+fn chapters(course: &Course, report: &Report) -> Outcome {
+    for folder in &course.folders {
+        let chapter = course.chapter(folder).map_err(boxed)?;
+        let mut elsewhere = Vec::new();
+        for name in &chapter.exercises {
+            let (_, source) = course.exercise_source(&format!("{}/{name}", chapter.slug())).map_err(boxed)?;
+            match spot(&source, report) {
+                Spot::Here => {}
+                Spot::Lab(why) => elsewhere.push(format!("{name} in the lab ({why})")),
+                Spot::Nowhere(why) => elsewhere.push(format!("{name} not here ({why})")),
+            }
+        }
+        let (count, title) = (chapter.exercises.len(), &chapter.lesson.front.title);
+        match elsewhere.len() {
+            0 => out::wrapped(&format!("{title}: "), "all of it can be done here."),
+            n if n == count => out::wrapped(&format!("{title}: "), &format!("in the lab (drydock lab). {}", elsewhere.join("; "))),
+            _ => out::wrapped(&format!("{title}: "), &format!("here, but for {}.", elsewhere.join("; "))),
+        }
     }
-    if missing.is_empty() {
-        println!("All {} exercises can be done here.", course.exercise_ids().len());
-    }
-    for (id, why) in missing {
-        out::wrapped(&format!("not here: {id}: "), &why);
-    }
+    Ok(u8::from(report.failed().next().is_some()))
 }
 
 /// A shell to work in.
