@@ -9,7 +9,7 @@ mod support;
 
 use drydock::kernel::Explain;
 use drydock::kernel::cgroup::device::{Kind, MKNOD, READ, Rule, WRITE};
-use drydock::kernel::cgroup::{Amount, Cgroup, Controller, Error, Event, Layout, Limit, Limits, Quota, Value, Version};
+use drydock::kernel::cgroup::{Amount, Cgroup, Controller, Error, Event, Layout, Limit, Limits, Quota, Throttle, Value, Version};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::unistd::Pid;
@@ -116,6 +116,7 @@ fn role() {
         "spin" => spin(Duration::from_millis(400)),
         "fork" => say(&format!("told {}", threads_until_refused())),
         "open" => say(&format!("told {}", opened())),
+        "write" => say(&format!("told {}", written(2 * MIB).as_millis())),
         other => panic!("there is no role {other}"),
     }
 }
@@ -158,6 +159,26 @@ fn spin(wall: Duration) {
     }
     let used = nix::time::clock_gettime(nix::time::ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("a clock");
     say(&format!("told {}", Duration::from(used).as_millis()));
+}
+
+/// How long writing so much to the disk takes, in a file that is gone afterwards.
+fn written(bytes: u64) -> Duration {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = on_a_disk().join(format!("drydock-test-{}", std::process::id()));
+    // What O_SYNC waits for, the block device's limit holds up.
+    let mut file = std::fs::File::options().create(true).write(true).truncate(true).custom_flags(nix::libc::O_SYNC).open(&path).expect("root may");
+    let begun = Instant::now();
+    for _ in 0..bytes / (128 << 10) {
+        file.write_all(&[1; 128 << 10]).expect("there is room");
+    }
+    let took = begun.elapsed();
+    std::fs::remove_file(&path).expect("ours");
+    took
+}
+
+/// root's home: on the lab's disk, where this is the lab.
+fn on_a_disk() -> std::path::PathBuf {
+    "/root".into()
 }
 
 /// How many threads could be started before the kernel said EAGAIN.
@@ -235,6 +256,22 @@ fn a_tenth_of_a_cpu_is_no_more_than_that() {
     assert!(status.success());
     assert!(used < 200, "{used} ms of CPU time in 400 ms of wall time");
     assert!(room.0.count(Event::Throttled).expect("cpu.stat") >= 1);
+}
+
+#[test]
+fn a_device_takes_no_more_bytes_a_second_than_its_limit() {
+    ready();
+    require!(Root, V2Controller("io"));
+    use std::os::unix::fs::MetadataExt;
+    let device = on_a_disk().metadata().expect("root has a home").dev();
+    let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
+    let rate = Throttle { limit: Limit::IoWriteBytes, major, minor, rate: MIB };
+    let room = Room::new("io", &Limits { io: vec![rate], ..Limits::default() });
+    let (status, told) = room.start("write").go();
+    assert!(status.success());
+    // 2 MiB at 1 MiB a second: the first tenth of a second's worth goes through at once.
+    let took = told.expect("it reports");
+    assert!(took > 1000, "2 MiB in {took} ms");
 }
 
 #[test]

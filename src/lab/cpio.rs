@@ -61,6 +61,12 @@ impl<W: Write> Archive<W> {
         self.pad()
     }
 
+    /// The names of what was added right below one of those folders.
+    pub(super) fn names_in(&self, folders: &[&str]) -> BTreeSet<String> {
+        let split = self.known.iter().filter_map(|path| path.rsplit_once('/'));
+        split.filter(|(above, _)| folders.contains(above)).map(|(_, name)| name.to_owned()).collect()
+    }
+
     /// Closes the archive and tells its length in bytes.
     pub(super) fn finish(mut self) -> io::Result<u64> {
         self.add("TRAILER!!!", 0, Node::File(&[]))?;

@@ -63,7 +63,8 @@ fn root(place: &Place, archive: &mut Archive<impl Write>) -> Result<(), Error> {
     for descriptor in image.manifest.layers() {
         from_tar(layer::tar_of(store.blob(descriptor.digest())?)?, archive).or_sys("unpack the image base into the lab")?;
     }
-    let tools = base::programs_with_libraries(TOOLS)?;
+    let there = archive.names_in(&["bin", "sbin", "usr/bin", "usr/sbin"]);
+    let tools = base::programs_with_libraries(TOOLS, &there)?;
     from_tar(tools.as_slice(), archive).or_sys("pack this machine's tools into the lab")?;
     let mut shipped = Vec::new();
     save::save(&store, &[(image, Some(base::NAME.to_owned()))], &mut shipped)?;

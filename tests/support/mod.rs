@@ -59,7 +59,7 @@ impl Need {
     /// and nobody is root and an ordinary user. There it must run.
     pub fn lane(self) -> Option<&'static str> {
         match self {
-            Need::V2Controller(_) => Some("in the guest with cgroup v2"),
+            Need::V2Controller(_) => Some("in the lab, with cgroup v2"),
             Need::OrdinaryUser => Some("as an ordinary user"),
             _ => None,
         }
@@ -87,7 +87,7 @@ impl Need {
             Need::Tool(name) => which(name).map(|_| ()).ok_or(format!("{name} is not installed")),
             Need::File(path) if Path::new(path).exists() => Ok(()),
             Need::File(path) => Err(format!("there is no {path}")),
-            Need::GuestKernel if vm::Kernel::fetched().is_some() => Ok(()),
+            Need::GuestKernel if vm::kernel().is_some() => Ok(()),
             Need::GuestKernel => Err("tests/run has not fetched a kernel into target/vm".into()),
             Need::Docker => ["dockerd", "containerd", "docker"].iter().try_for_each(|t| Need::Tool(t).met()),
         }

@@ -17,6 +17,7 @@ use super::writer::Writer;
 use super::{Error, layer};
 use crate::kernel::OrSys;
 use oci_spec::image::{Arch, Descriptor, Digest, MediaType};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -101,11 +102,14 @@ pub fn make(store: &Store, progress: &mut dyn FnMut(Progress)) -> Result<(), Err
     Ok(())
 }
 
-/// A tar of those programs of this machine that are there, each at its own path and with the
-/// libraries that it needs: for a machine that is to have them too.
-pub fn programs_with_libraries(names: &[&str]) -> Result<Vec<u8>, Error> {
+/// A tar of this machine's programs below /usr, with the libraries that they need, for a machine that
+/// has the files of `base` already: those in `richer` whatever `base` has, and of the usual tools
+/// those that are not among `there`, the names of the programs that it has.
+pub fn programs_with_libraries(richer: &[&str], there: &BTreeSet<String>) -> Result<Vec<u8>, Error> {
+    let missing = contents::TOOLS.iter().filter(|name| !there.contains(**name) && !richer.contains(name));
+    let names: Vec<&str> = richer.iter().chain(missing).copied().collect();
     let mut bytes = Vec::new();
-    contents::of_programs(names)?.write(&mut tar::Builder::new(&mut bytes), 0)?;
+    contents::of_programs(&names)?.write(&mut tar::Builder::new(&mut bytes), 0)?;
     Ok(bytes)
 }
 
