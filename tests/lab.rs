@@ -68,7 +68,7 @@ fn one_that_hangs_up_ends_its_session_even_where_nothing_is_read() {
     assert_eq!(child.wait().expect("our child").code(), Some(143));
     let _ = writing.join().expect("no panic");
     // The next session waits for no place of the one before, and finds it gone.
-    let look = "for i in 1 2 3 4 5 6 7 8 9 10; do pgrep -f 'sleep 4321' >/dev/null || exit 0; sleep 1; done; exit 1";
+    let look = "for i in 1 2 3 4 5 6 7 8 9 10; do pgrep -f '[s]leep 4321' >/dev/null || exit 0; sleep 1; done; exit 1";
     assert_eq!(outcome(&mut lab.run(&["bash", "-c", look])).0, Some(0));
 }
 
@@ -123,7 +123,7 @@ fn what_was_done_is_kept_when_the_lab_ends_and_when_it_is_killed() {
     assert_eq!(progress["place"]["chapter"], "namespaces", "{progress}");
 
     lab.start();
-    assert_eq!(stdout(&mut lab.run(&["sh", "-c", "cat /root/note; skiff ps -a --format '{{.Names}}'; drydock progress --json | grep -c namespaces/hostname"])), "precious\nferry\n1\n");
+    assert_eq!(stdout(&mut lab.run(&["sh", "-c", "cat /root/note; skiff ps -a | grep -o ferry; drydock progress --json | grep -c namespaces/hostname"])), "precious\nferry\n1\n");
     stdout(&mut lab.run(&["rm", "/root/big"]));
     stdout(&mut lab.command(&["stop"]));
     assert_eq!(outcome(&mut lab.command(&["stop"])), (Some(125), String::new(), "error: no lab is running\n  try: drydock lab begins one\n".into()));

@@ -85,7 +85,11 @@ pub fn exchange(mut stream: UnixStream, request: &Request, source: Option<Source
     });
     loop {
         match wire::read(&mut stream).map_err(ended)? {
-            Some((Kind::Output, bytes)) => out(&bytes).map_err(|e| Error::Keeper { problem: format!("cannot pass on what the lab prints: {e}") })?,
+            Some((Kind::Output, bytes)) => match out(&bytes) {
+                // As a program that writes into a closed pipe ends (SIGPIPE is 13); the session too.
+                Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(128 + 13),
+                other => other.map_err(|e| Error::Keeper { problem: format!("cannot pass on what the lab prints: {e}") })?,
+            },
             Some((Kind::Errors, bytes)) => drop(io::stderr().write_all(&bytes)),
             Some((Kind::Refused, why)) => return Err(Error::Keeper { problem: String::from_utf8_lossy(&why).into_owned() }),
             Some((Kind::Exit, code)) => {

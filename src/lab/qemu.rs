@@ -148,8 +148,9 @@ fn arguments(command: &mut Command, machine: &Machine<'_>, acceleration: Acceler
     command.arg("-kernel").arg(machine.kernel).arg("-initrd").arg(machine.initramfs);
     let console_device = if arm { "ttyAMA0" } else { "ttyS0" };
     // After a panic the kernel reboots at once, and QEMU ends (-no-reboot). ACPI's routing of
-    // interrupts takes a tenth of a second a device in software. NAME=VALUE goes to init.
-    let routing = if acceleration == Acceleration::Tcg && !arm { " acpi=noirq" } else { "" };
+    // interrupts takes a tenth of a second a device in software; without it there is no controller
+    // that message-signalled ones could go to. NAME=VALUE goes to init.
+    let routing = if acceleration == Acceleration::Tcg && !arm { " acpi=noirq pci=nomsi" } else { "" };
     let init = format!("rdinit={} HOME=/root USER=root PATH={PATH}", super::pack::INIT);
     command.arg("-append").arg(format!("console={console_device} quiet panic=-1{routing} {init}"));
     command.arg("-chardev").arg(format!("file,id=console,path={}", escaped(console))).args(["-serial", "chardev:console"]);

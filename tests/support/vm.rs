@@ -4,6 +4,7 @@
 use super::{Room, source};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The boot image that tests/run fetched; its modules lie beside it.
 pub fn kernel() -> Option<PathBuf> {
@@ -14,12 +15,16 @@ pub fn kernel() -> Option<PathBuf> {
 /// A room with a lab in it, which ends with it.
 pub struct Lab {
     pub room: Room,
+    /// One after another: each takes a processor for itself, and some look at all of our processes.
+    _turn: MutexGuard<'static, ()>,
 }
+
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Lab {
     /// Nothing runs yet.
     pub fn new() -> Self {
-        Self { room: Room::new() }
+        Self { room: Room::new(), _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
     /// `drydock lab ARGS…` with the fetched kernel.

@@ -90,6 +90,19 @@ enum LabCommand {
     },
 }
 
+impl Lab {
+    /// True where bytes are passed on: then a closed pipe is an error to be handled, and no signal.
+    pub fn joins_streams(&self) -> bool {
+        use LabCommand::{Attach, Cp, Keep, Run};
+        matches!(self.what, None | Some(Run { .. } | Attach | Cp { .. } | Keep { .. }))
+    }
+}
+
+/// A line beside what a session prints; a standard error that is gone is no reason to end one.
+fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// `drydock lab …`.
 pub fn run(args: Lab) -> Outcome {
     if std::env::var_os("DRYDOCK_LAB").is_some() {
@@ -114,7 +127,7 @@ pub fn run(args: Lab) -> Outcome {
         Some(LabCommand::Stop) => stop(&place),
         Some(LabCommand::Cp { from, to }) => copy(&home, &place, machine, &from, &to),
         Some(LabCommand::Fetch) => {
-            let release = lab::fetch::fetch(&place, &mut |line| eprintln!("{line}")).map_err(boxed)?;
+            let release = lab::fetch::fetch(&place, &mut note).map_err(boxed)?;
             println!("The kernel {release} is there.");
             Ok(0)
         }
@@ -135,7 +148,7 @@ fn code(result: Result<i32, Error>) -> Outcome {
 fn shell(home: &Home, place: &Place, machine: &Machine) -> Outcome {
     let result = session_of(home, place, machine, What::Shell);
     if result.is_ok() && client::status(place).is_none() {
-        eprintln!("The lab has ended. What you did in it is kept; `drydock lab` goes on there.");
+        note("The lab has ended. What you did in it is kept; `drydock lab` goes on there.");
     }
     result
 }
@@ -178,9 +191,9 @@ fn begin(home: &Home, place: &Place, machine: &Machine, stay: bool) -> Result<()
         let Some(lines) = keeper.stdout.take() else { return Err(boxed(Error::Ended)) };
         for line in BufReader::new(lines).lines().map_while(Result::ok) {
             match serde_json::from_str(&line) {
-                Ok(Told::Note(note)) => eprintln!("{note}"),
+                Ok(Told::Note(line)) => note(&line),
                 Ok(Told::Up(status)) => {
-                    eprintln!("{}", up(&status));
+                    note(&up(&status));
                     return Ok(());
                 }
                 Ok(Told::Busy) => break,
@@ -287,15 +300,31 @@ fn status(place: &Place, json: bool) -> Outcome {
 }
 
 fn stop(place: &Place) -> Outcome {
-    if client::stop(place) {
+    if ended(place).map_err(boxed)? {
         println!("The lab has ended. What was done in it is kept.");
         return Ok(0);
     }
     Err(boxed(Error::NotRunning))
 }
 
+/// Ends the lab and waits until it has, also one that is just beginning or ending; false where none was.
+fn ended(place: &Place) -> Result<bool, Error> {
+    if !place.run().exists() {
+        return Ok(false);
+    }
+    let mut was = false;
+    loop {
+        was |= client::stop(place);
+        if place.lock()?.is_some() {
+            return Ok(was);
+        }
+        was = true;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 fn forget(place: &Place) -> Outcome {
-    client::stop(place);
+    ended(place).map_err(boxed)?;
     let Some(_lock) = place.lock().map_err(boxed)? else {
         return Err(boxed(Error::Keeper { problem: "the lab is just being begun".into() }));
     };

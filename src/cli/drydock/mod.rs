@@ -103,8 +103,6 @@ pub fn main() -> ExitCode {
     if let Some(role) = crate::lab::guest::role() {
         return lab::inside(role);
     }
-    // `drydock list | head` ends quietly, as any tool does.
-    let _ = crate::kernel::pidfd::default_signal(nix::sys::signal::Signal::SIGPIPE);
     let cli = match usage::parse::<Cli>(2) {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -119,6 +117,11 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Outcome {
+    // A lab's ends are sockets, and one that went away must be an error there.
+    if !matches!(&cli.command, Some(Command::Lab(args)) if args.joins_streams()) {
+        // `drydock list | head` ends quietly, as any tool does.
+        let _ = crate::kernel::pidfd::default_signal(nix::sys::signal::Signal::SIGPIPE);
+    }
     let content = cli.course.clone().map_or(Content::Embedded, Content::Folder);
     let course = Course::load(content).map_err(boxed)?;
     match cli.command {

@@ -119,7 +119,11 @@ fn run(agent: impl FnOnce() -> Result<(), SysError>) -> Result<(), SysError> {
     };
     loop {
         match waitpid(None, None) {
-            Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) if pid.as_raw() == agent => return Ok(()),
+            Ok(WaitStatus::Exited(pid, 0)) if pid.as_raw() == agent => return Ok(()),
+            Ok(status @ (WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..))) if pid.as_raw() == agent => {
+                let _ = writeln!(std::io::stderr(), "drydock: the agent ended: {status:?}");
+                return Ok(());
+            }
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(SysError::new("wait for the agent", errno)),
         }
