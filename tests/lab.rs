@@ -124,7 +124,7 @@ fn what_was_done_is_kept_when_the_lab_ends_and_when_it_is_killed() {
 
     lab.start();
     assert_eq!(stdout(&mut lab.run(&["sh", "-c", "cat /root/note; skiff ps -a | grep -o ferry; drydock progress --json | grep -c namespaces/hostname"])), "precious\nferry\n1\n");
-    stdout(&mut lab.run(&["rm", "/root/big"]));
+    stdout(&mut lab.run(&["rm", "-f", "/root/big"]));
     stdout(&mut lab.command(&["stop"]));
     assert_eq!(outcome(&mut lab.command(&["stop"])), (Some(125), String::new(), "error: no lab is running\n  try: drydock lab begins one\n".into()));
     assert_eq!(stdout(&mut lab.run(&["cat", "/root/note"])), "precious\n");

@@ -4,7 +4,7 @@
 //! still write. A hang-up ends the process as a closed terminal would: SIGHUP, then SIGKILL.
 
 use super::transfer;
-use crate::kernel::pidfd::{self, Pidfd};
+use crate::kernel::pidfd::Pidfd;
 use crate::kernel::{OrSys, SysError, pty, session};
 use crate::lab::wire::{self, Kind, Request, What};
 use nix::errno::Errno;
@@ -22,19 +22,19 @@ use std::time::Duration;
 /// The processes of the sessions that are open, so that the control port can end one.
 #[derive(Debug, Default)]
 pub(super) struct Hangups {
-    open: Mutex<BTreeMap<usize, (u64, i32)>>,
+    open: Mutex<BTreeMap<usize, (u64, Option<i32>)>>,
 }
 
 impl Hangups {
     /// Ends that session, if it is still the one on this port.
     pub(super) fn end(&self, port: usize, serial: u64) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, leader)) = open.get(&port).filter(|(s, _)| *s == serial) {
+        if let Some((_, Some(leader))) = open.get(&port).filter(|(s, _)| *s == serial) {
             hang_up(*leader);
         }
     }
 
-    fn opened(&self, port: usize, serial: u64, leader: i32) {
+    fn opened(&self, port: usize, serial: u64, leader: Option<i32>) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(port, (serial, leader));
     }
 
@@ -87,7 +87,7 @@ pub(super) fn serve(number: usize, mut port: File, hangups: &Hangups) {
             Err(error) => {
                 send(&out, Kind::Errors, format!("drydock: {error}\r\n").as_bytes());
                 send(&out, Kind::Exit, &code_of(&error).to_le_bytes());
-                input(&mut port, 0, None, None);
+                input(&mut port, None, None, None);
             }
         }
     }
@@ -103,7 +103,8 @@ fn code_of(error: &SysError) -> i32 {
 
 /// A session that runs.
 struct Session {
-    leader: i32,
+    /// Its first process; a transfer has none.
+    leader: Option<i32>,
     input: Option<Box<dyn Write>>,
     terminal: Option<OwnedFd>,
 }
@@ -149,7 +150,7 @@ fn on_terminal(command: &mut Command, size: pty::Size, out: &Port) -> Result<Ses
     let child = session::start(command, slave)?;
     // The command held a copy of the slave; without it gone, the master never ends.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let leader = i32::try_from(child.id()).unwrap_or(0);
+    let leader = i32::try_from(child.id()).ok();
     let reader = File::from(master.try_clone().or_sys("keep the terminal")?);
     let writer = File::from(master.try_clone().or_sys("keep the terminal")?);
     let out = Arc::clone(out);
@@ -168,7 +169,7 @@ fn on_pipes(command: &mut Command, out: &Port) -> Result<Session, SysError> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let shown = command.get_program().to_string_lossy().into_owned();
     let mut child = command.spawn().or_sys_with(|| format!("run {shown}"))?;
-    let leader = i32::try_from(child.id()).unwrap_or(0);
+    let leader = i32::try_from(child.id()).ok();
     let input: Option<Box<dyn Write>> = child.stdin.take().map(|i| Box::new(i) as Box<dyn Write>);
     let streams: Vec<(Box<dyn Read + Send>, Kind)> = vec![
         (Box::new(child.stdout.take().ok_or_else(|| SysError::new("read what it prints", Errno::EBADF))?), Kind::Output),
@@ -196,7 +197,7 @@ fn transferring(transfer: transfer::Transfer, out: &Port) -> Session {
         };
         send(&out, Kind::Exit, &code.to_le_bytes());
     });
-    Session { leader: 0, input: transfer.input, terminal: None }
+    Session { leader: None, input: transfer.input, terminal: None }
 }
 
 fn sender(out: &Port) -> impl FnMut(&[u8]) + Send + 'static {
@@ -233,7 +234,7 @@ fn wait(mut child: Child) -> i32 {
 }
 
 /// Passes the host's frames on until its hang-up, which closes every session.
-fn input(port: &mut File, leader: i32, mut to: Option<Box<dyn Write>>, terminal: Option<OwnedFd>) {
+fn input(port: &mut File, leader: Option<i32>, mut to: Option<Box<dyn Write>>, terminal: Option<OwnedFd>) {
     while let Ok(Some((kind, payload))) = wire::read(port) {
         match kind {
             Kind::Input => {
@@ -255,7 +256,7 @@ fn input(port: &mut File, leader: i32, mut to: Option<Box<dyn Write>>, terminal:
             _ => {}
         }
     }
-    if leader > 0 && pidfd::Pidfd::open(leader).is_ok() {
+    if let Some(leader) = leader.filter(|pid| Pidfd::open(*pid).is_ok()) {
         hang_up(leader);
     }
 }
