@@ -9,7 +9,8 @@ mod support;
 
 use drydock::kernel::Explain;
 use drydock::kernel::cgroup::device::{Kind, MKNOD, READ, Rule, WRITE};
-use drydock::kernel::cgroup::{Amount, Cgroup, Controller, Error, Event, Layout, Limit, Limits, Quota, Throttle, Value, Version};
+use drydock::kernel::cgroup::{Amount, Cgroup, Controller, Error, Event, Layout, Limit, Limits, Quota, Value, Version};
+use drydock::kernel::cgroup::limit::Throttle;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::unistd::Pid;

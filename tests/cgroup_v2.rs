@@ -9,7 +9,7 @@ use std::process::Command;
 use support::{outcome, stdout, vm::Lab};
 
 /// The test programs that are run in the lab, by the name of their file in tests/.
-const INSIDE: &[&str] = &["cgroup", "confine", "seccomp"];
+const INSIDE: &[&str] = &["cgroup", "confine", "seccomp", "witness"];
 
 #[test]
 fn the_engines_cgroup_tests_pass_under_cgroup_v2() {

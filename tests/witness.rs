@@ -202,7 +202,7 @@ fn a_second_shell_leaves_the_record_of_the_first_alone() {
 }
 
 /// A record of this test's making, kept as a witness keeps its own.
-struct Kept(Room, std::fs::File);
+struct Kept(Room, #[expect(dead_code, reason = "held for its lock")] std::fs::File);
 
 impl Kept {
     fn new() -> Self {
@@ -288,6 +288,13 @@ fn a_cgroup_that_empties_and_goes_is_told_and_written_down() {
     let _shell = Shell::start(room.drydock(&["shell"]));
     let mut notices = Notices::open(&Layout::read().unwrap()).unwrap();
     let group = Group::new(&tree.mount, "empty");
+    // Both must follow it before anything happens in it. Of the witness that is known by its having
+    // gone twice round since: what it writes down is in the order in which it looks.
+    noticed(&mut notices, &Notice::Counted(group.0.clone()));
+    for code in [51, 52] {
+        let _ = Command::new("sh").args(["-c", &format!("exit {code}")]).status();
+        until_passed(&record(&room), &format!("kind: exit, status: {code}"));
+    }
     let procs = group.0.join("cgroup.procs");
     let joined = Command::new("sh").args(["-c", &format!("echo $$ >{}", procs.display())]).status().expect("sh runs");
     assert!(joined.success());
