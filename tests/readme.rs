@@ -82,7 +82,9 @@ fn every_command_and_flag_in_the_readme_exists() {
         while let Some(next) = rest.get(path.len()).filter(|w| subcommands(&help(program, &path)).contains(**w)) {
             path.push(*next);
         }
-        let (page, rest) = (help(program, &path), &rest[path.len()..]);
+        let page = help(program, &path);
+        // What follows `--` is the words of another command.
+        let rest: Vec<&str> = rest[path.len()..].iter().copied().take_while(|w| *w != "--").collect();
         let more = subcommands(&page);
         if let Some(word) = rest.first().filter(|w| !w.starts_with('-') && !more.is_empty()) {
             unknown.push(format!("{word}, in `{command}`"));

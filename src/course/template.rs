@@ -13,6 +13,8 @@ pub struct Facts {
     pub sudo: String,
     /// `skiff` as root runs it; sudo keeps to a PATH of its own, so there it is named in full.
     pub sudo_skiff: &'static str,
+    /// We are in the lab VM.
+    pub in_lab: bool,
     /// Control groups.
     pub cgroup: CgroupFacts,
     /// The machine.
@@ -58,6 +60,7 @@ impl Values {
         context.insert("root", &facts.root);
         context.insert("sudo", &facts.sudo);
         context.insert("sudo_skiff", &facts.sudo_skiff);
+        context.insert("in_lab", &facts.in_lab);
         context.insert("cgroup", &facts.cgroup);
         context.insert("host", &facts.host);
         Self(context)

@@ -27,7 +27,7 @@ pub(super) const MODULES: &str = "/usr/lib/drydock/modules";
 
 /// Tools of the host that the lessons use, and a shell with an editable line.
 const TOOLS: &[&str] = &[
-    "bash", "capsh", "findmnt", "ip", "iptables", "less", "lsns", "mount", "nft", "nsenter", "pivot_root", "prlimit", "ps", "setpriv", "strace",
+    "sh", "bash", "capsh", "findmnt", "ip", "iptables", "less", "lsns", "mount", "nft", "nsenter", "pivot_root", "prlimit", "ps", "setpriv", "strace",
     "tcpdump", "umount", "unshare",
 ];
 

@@ -17,7 +17,7 @@ pub fn read() -> Facts {
     let v1 = layout.as_ref().is_some_and(|l| l.is_v1(Controller::Memory));
     let directory = |c: Controller| layout.as_ref().and_then(|l| l.directory(c)).map_or("/sys/fs/cgroup".into(), |d| d.display().to_string());
     let directories = (directory(Controller::Memory), directory(Controller::Cpu), directory(Controller::Pids));
-    of(nix::unistd::geteuid().is_root(), v1, directories, host)
+    Facts { in_lab: super::doctor::in_lab(), ..of(nix::unistd::geteuid().is_root(), v1, directories, host) }
 }
 
 /// Facts of an imagined machine: for the lint, which tries all four kinds.
@@ -38,10 +38,11 @@ fn of(root: bool, v1: bool, (memory, cpu, pids): (String, String, String), host:
         cpu_max: Limit::Cpus.file_name(v1).to_owned(),
     };
     let sudo_skiff = if root { "skiff" } else { "sudo \"$(command -v skiff)\"" };
-    Facts { root, sudo_skiff, sudo: if root { String::new() } else { "sudo ".into() }, cgroup, host }
+    Facts { root, in_lab: false, sudo_skiff, sudo: if root { String::new() } else { "sudo ".into() }, cgroup, host }
 }
 
-/// The four kinds of host that every text must fit.
-pub fn kinds() -> [Facts; 4] {
-    [imagined(true, true), imagined(true, false), imagined(false, true), imagined(false, false)]
+/// The kinds of host that every text must fit: as root or not, of either cgroup version; and the lab.
+pub fn kinds() -> [Facts; 5] {
+    let lab = Facts { in_lab: true, ..imagined(true, false) };
+    [imagined(true, true), imagined(true, false), imagined(false, true), imagined(false, false), lab]
 }

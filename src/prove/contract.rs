@@ -54,7 +54,7 @@ pub struct Bench<'c> {
 }
 
 /// The longest wait for a verdict that does not come at once.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a typed attempt must lead to.
 enum Wanted<'a> {
