@@ -9,16 +9,19 @@ use std::io::{self, Write};
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Node<'a> {
+pub enum Node<'a> {
+    /// A folder.
     Folder,
+    /// A file's content.
     File(&'a [u8]),
+    /// A symbolic link, and where it leads.
     Link(&'a str),
     /// A character device: major, minor.
     Device(u32, u32),
 }
 
 /// An archive being written.
-pub(super) struct Archive<W: Write> {
+pub struct Archive<W: Write> {
     to: W,
     inode: u32,
     written: u64,
@@ -26,13 +29,14 @@ pub(super) struct Archive<W: Write> {
 }
 
 impl<W: Write> Archive<W> {
-    pub(super) fn new(to: W) -> Self {
+    /// An empty one.
+    pub fn new(to: W) -> Self {
         Self { to, inode: 0, written: 0, known: BTreeSet::new() }
     }
 
     /// Adds an entry, owned by root, after the folders above it, without which the kernel would leave
     /// it out. `path` has no slash before it; `mode` is the permissions.
-    pub(super) fn add(&mut self, path: &str, mode: u32, node: Node<'_>) -> io::Result<()> {
+    pub fn add(&mut self, path: &str, mode: u32, node: Node<'_>) -> io::Result<()> {
         if let Some((above, _)) = path.rsplit_once('/')
             && !self.known.contains(above)
         {
@@ -68,7 +72,7 @@ impl<W: Write> Archive<W> {
     }
 
     /// Closes the archive and tells its length in bytes.
-    pub(super) fn finish(mut self) -> io::Result<u64> {
+    pub fn finish(mut self) -> io::Result<u64> {
         self.add("TRAILER!!!", 0, Node::File(&[]))?;
         self.to.flush()?;
         Ok(self.written)

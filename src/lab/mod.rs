@@ -14,7 +14,7 @@
 pub mod client;
 pub mod compare;
 pub mod copy;
-mod cpio;
+pub mod cpio;
 mod disk;
 pub mod error;
 pub mod fetch;
