@@ -73,6 +73,84 @@ fn one_that_hangs_up_ends_its_session_even_where_nothing_is_read() {
 }
 
 #[test]
+fn all_output_of_a_session_arrives_and_none_of_another() {
+    require!(Tool("qemu-system-x86_64"), GuestKernel);
+    let lab = Lab::new();
+    lab.start();
+    // Nobody reads before the program has ended; what it wrote waits in the queues between.
+    let mut child = lab.run(&["sh", "-c", "head -c 1000000 /dev/zero; : >/tmp/written"]).stdout(Stdio::piped()).spawn().expect("drydock runs");
+    let mut bytes = vec![0; 1];
+    child.stdout.as_mut().expect("piped").read_exact(&mut bytes).expect("the first byte");
+    child.stdout.take().expect("piped").read_to_end(&mut bytes).expect("the rest");
+    assert_eq!(bytes.len(), 1_000_000);
+    assert!(child.wait().expect("our child").success());
+    // What a session left in the background writes into no other one.
+    stdout(&mut lab.run(&["mkfifo", "/tmp/go"]));
+    assert_eq!(stdout(&mut lab.run(&["bash", "-c", "(read x </tmp/go; echo LATE; : >/tmp/late) & echo hi"])), "hi\n");
+    let wait = "echo x >/tmp/go; for i in 1 2 3 4 5 6 7 8 9 10; do [ -e /tmp/late ] && break; sleep 0.2; done; echo mine";
+    assert_eq!(stdout(&mut lab.run(&["bash", "-c", wait])), "mine\n");
+}
+
+#[test]
+fn who_only_looks_ends_nothing_and_who_leaves_a_transfer_leaves_nothing() {
+    require!(Tool("qemu-system-x86_64"), GuestKernel);
+    let lab = Lab::new();
+    let child = lab.run(&["echo", "hello"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("drydock runs");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let looking = std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let mut seen = 0;
+            while !over.load(std::sync::atomic::Ordering::SeqCst) {
+                seen += usize::from(lab.status().is_some());
+            }
+            seen
+        });
+        let output = child.wait_with_output().expect("our child");
+        over.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!((output.status.code(), output.stdout), (Some(0), b"hello\n".to_vec()), "{}", String::from_utf8_lossy(&output.stderr));
+        looking.join().expect("no panic")
+    });
+    assert!(looking > 0, "the lab was never seen");
+
+    lab.start();
+    let mut endless = lab.command(&["cp", "lab:/proc/kcore"]).arg(lab.room.path()).stderr(Stdio::null()).spawn().expect("drydock runs");
+    while lab.status().expect("it runs")["sessions"] != 1 {}
+    kill(Pid::from_raw(endless.id() as i32), Signal::SIGTERM).expect("our child");
+    endless.wait().expect("our child");
+    let end = std::time::Instant::now() + LONG;
+    while lab.status().expect("it runs")["sessions"] != 0 {
+        assert!(std::time::Instant::now() < end, "the transfer holds its port");
+    }
+}
+
+#[test]
+fn under_sudo_the_lab_is_the_learners() {
+    require!(Root, Tool("qemu-system-x86_64"), GuestKernel);
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let lab = Lab::new();
+    // The learner's own room, and programs that they may read.
+    std::fs::set_permissions(lab.room.path(), std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let bin = lab.room.path().join("bin");
+    std::fs::create_dir(&bin).expect("ours");
+    for name in ["drydock", "skiff"] {
+        std::fs::copy(support::binary(name), bin.join(name)).expect("there is room");
+    }
+    let kernel = vm::kernel().expect("it was required");
+    let mut command = lab.room.command(bin.join("drydock"));
+    command.env("SUDO_UID", "65534").env("SUDO_GID", "65534").args(["lab", "--accel", "tcg", "--kernel"]).arg(kernel).args(["run", "--", "id", "-u"]);
+    let (code, said, errors) = outcome(&mut command);
+    assert_eq!((code, said.as_str()), (Some(0), "0\n"), "{errors}");
+    let mut left = vec![lab.room.path().join("drydock")];
+    while let Some(path) = left.pop() {
+        let of = path.symlink_metadata().expect("it is there");
+        assert_eq!(of.uid(), 65534, "{} is not the learner's", path.display());
+        if of.is_dir() {
+            left.extend(std::fs::read_dir(&path).expect("a folder").flatten().map(|e| e.path()));
+        }
+    }
+}
+
+#[test]
 fn a_terminal_in_the_lab_is_one_and_the_lab_ends_with_its_last() {
     require!(Tool("qemu-system-x86_64"), GuestKernel);
     use drydock::kernel::{pty, session};

@@ -7,7 +7,7 @@
 //! Bigger programs (login(1), sshd) also write utmp and change the terminal's owner.
 #![allow(unsafe_code)]
 
-use super::{OrSys, SysError, pty};
+use super::{OrSys, SysError, mount, pty};
 use nix::mount::MsFlags;
 use nix::sys::signal::{SigSet, Signal};
 use std::os::fd::OwnedFd;
@@ -61,8 +61,11 @@ pub fn sees_read_only(command: &mut Command, folder: &std::path::Path) {
         super::ns::unshare(super::ns::Ns::Mnt).map_err(|e| std::io::Error::from(e.errno))?;
         let none = None::<&str>;
         nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
-        nix::mount::mount(Some(&folder), &folder, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
-        nix::mount::mount(none, &folder, none, MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, none)?;
+        // With all that is mounted below it, and whatever flags those mounts have.
+        let tree = mount::clone_tree(None, &folder, true).map_err(|e| std::io::Error::from(e.errno))?;
+        mount::set_attributes(&tree, mount::attr::RDONLY, 0, true, "the share").map_err(|e| std::io::Error::from(e.errno))?;
+        let at = std::fs::File::open(&folder)?;
+        mount::attach(&tree, &at, "the share").map_err(|e| std::io::Error::from(e.errno))?;
         Ok(())
     };
     // SAFETY: our process has one thread when it is called (the caller's contract), so the child may

@@ -6,11 +6,15 @@
 use super::wire::{self, Kind, Request, Status};
 use super::{Error, Place};
 use crate::kernel::pty::{self, Raw};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::unistd::Pid;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A source of input other than our own: written to the session, then ended.
 pub type Source = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
@@ -120,16 +124,27 @@ impl Write for Input {
 /// What the lab says of itself; `None` where none runs.
 pub fn status(place: &Place) -> Option<Status> {
     let mut stream = place.connect()?;
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
     wire::write(&mut stream, Kind::Status, &[]).ok()?;
     let (_, payload) = wire::read(&mut stream).ok()??;
     serde_json::from_slice(&payload).ok()
 }
 
-/// Ends the lab, and waits until it has; false where none runs.
+/// How long a keeper may take to end its lab.
+const STOPPED_WITHIN: Duration = Duration::from_secs(45);
+
+/// Ends the lab, and waits until it has; false where none runs. A keeper that does not is killed, and
+/// its machine dies with it.
 pub fn stop(place: &Place) -> bool {
     let Some(mut stream) = place.connect() else { return false };
     let asked = wire::write(&mut stream, Kind::Stop, &[]);
+    let _ = stream.set_read_timeout(Some(STOPPED_WITHIN));
     // The keeper's end closes the socket.
-    let _ = stream.read(&mut [0]);
+    if let Err(e) = stream.read(&mut [0])
+        && matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+        && let Ok(keeper) = getsockopt(&stream, PeerCredentials)
+    {
+        let _ = kill(Pid::from_raw(keeper.pid()), Signal::SIGKILL);
+    }
     asked.is_ok()
 }

@@ -8,11 +8,11 @@
 use super::{Error, Place, client};
 use crate::kernel::OrSys;
 use serde::{Deserialize, Serialize};
-use std::io::Read;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 /// What was measured of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct Figures {
     pub memory_kib: u64,
     /// Processes inside, by its own count.
     pub processes: usize,
-    /// How many of those the host sees.
+    /// How many of the one that was marked the host sees: 1 or 0.
     pub seen: usize,
     /// On the host's disk, in bytes.
     pub disk: u64,
@@ -48,8 +48,9 @@ pub struct Comparison {
     pub vm: Figures,
 }
 
-/// What the command inside says of itself, one fact a line; then it stays for a while.
-const INSIDE: &str = "uname -r; cat /proc/sys/kernel/random/boot_id; ls /proc | grep -c '^[0-9]'";
+/// What a shell inside says of itself, one fact a line, without starting anything that would be
+/// counted; then it stays until its input ends.
+const INSIDE: &str = "echo ready; read r </proc/sys/kernel/osrelease; echo $r; read b </proc/sys/kernel/random/boot_id; echo $b; set -- /proc/[0-9]*; echo $#; read wait";
 
 /// Measures both. `drydock` and `skiff` are the programs; a lab that runs already is left running.
 pub fn measure(place: &Place, drydock: &Path, skiff: &Path) -> Result<Comparison, Error> {
@@ -60,11 +61,7 @@ pub fn measure(place: &Place, drydock: &Path, skiff: &Path) -> Result<Comparison
     let container = of_container(skiff, &root);
     let _ = std::fs::remove_dir_all(&root);
     let container = container?;
-    let ran = client::status(place).is_some();
     let (vm, acceleration) = of_vm(place, drydock)?;
-    if !ran {
-        client::stop(place);
-    }
     Ok(Comparison { host_kernel: text("/proc/sys/kernel/osrelease"), host_boot_id: text("/proc/sys/kernel/random/boot_id"), acceleration, container, vm })
 }
 
@@ -75,71 +72,85 @@ fn of_container(skiff: &Path, root: &Path) -> Result<Figures, Error> {
         command
     };
     // The image is made at its first use, which is no part of the start of a container.
-    first_output(&mut run(&["base", "true"]))?;
-    let (took, said) = first_output(&mut run(&["base", "sh", "-c", &format!("echo ready; {INSIDE}")]))?;
-    let mut figures = told(&said, took);
-    let mut staying = run(&["-i", "base", "sh", "-c", "echo ready; read wait"]);
-    let mut child = staying.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().or_sys("run skiff")?;
-    let mut first = [0; 6];
-    let ready = child.stdout.as_mut().is_some_and(|out| out.read_exact(&mut first).is_ok());
-    let family = family(child.id());
-    figures.memory_kib = family.iter().map(|pid| pss(*pid)).sum();
-    // The family's first is the engine's own; the others are inside, and here all the same.
-    figures.processes = 1;
-    figures.seen = family.len().saturating_sub(1).min(1);
+    let made = run(&["base", "true"]).stdin(Stdio::null()).stdout(Stdio::null()).output().or_sys("run skiff")?;
+    if !made.status.success() {
+        return Err(Error::Keeper { problem: format!("skiff failed: {}", String::from_utf8_lossy(&made.stderr).trim().trim_start_matches("error: ")) });
+    }
+    let mark = mark("container");
+    let staying = Staying::begin(run(&["-i", "base", "sh", "-c", INSIDE, &mark]))?;
+    let mut figures = staying.figures.clone();
+    figures.memory_kib = family(staying.child.id()).iter().map(|pid| pss(*pid)).sum();
+    figures.seen = seen_inside(&mark);
     figures.disk = files(root);
-    drop(child.stdin.take());
-    let _ = child.wait();
-    if ready { Ok(figures) } else { Err(Error::Keeper { problem: "the container to be measured did not start".into() }) }
+    Ok(figures)
 }
 
 fn of_vm(place: &Place, drydock: &Path) -> Result<(Figures, String), Error> {
-    // `start` leaves it running to be weighed; where none ran, its boot is part of the time.
-    let begun = Instant::now();
-    let started = Command::new(drydock).args(["lab", "start"]).stdin(Stdio::null()).output().or_sys("run drydock lab start")?;
-    if !started.status.success() {
-        return Err(Error::Keeper { problem: String::from_utf8_lossy(&started.stderr).trim().trim_start_matches("error: ").to_owned() });
-    }
-    let booted = begun.elapsed();
+    let before = client::status(place);
+    let mark = mark("vm");
     let mut command = Command::new(drydock);
-    command.args(["lab", "run", "--", "sh", "-c", &format!("echo ready; {INSIDE}")]);
-    let (took, said) = first_output(&mut command)?;
-    let mut figures = told(&said, took);
+    command.args(["lab", "run", "--", "sh", "-c", INSIDE, &mark]);
+    // Its input ends with us, and the lab with it, unless it ran before.
+    let staying = Staying::begin(command)?;
+    let mut figures = staying.figures.clone();
     let status = client::status(place).ok_or(Error::Ended)?;
-    let boot = if booted < Duration::from_millis(status.boot) { Duration::from_millis(status.boot) } else { booted };
-    figures.ready_ms += boot.as_secs_f64() * 1000.0;
+    if before.is_some() {
+        figures.ready_ms += status.boot as f64;
+    }
     figures.memory_kib = [status.keeper, status.qemu].iter().map(|pid| pss(*pid)).sum();
-    figures.seen = 0;
+    figures.seen = seen_inside(&mark);
     figures.disk = super::disk_taken(place) + status.packed;
     Ok((figures, status.acceleration))
 }
 
-/// Runs it; gives the time to its first output, and all of it.
-fn first_output(command: &mut Command) -> Result<(Duration, String), Error> {
-    let shown = command.get_program().to_string_lossy().into_owned();
-    let begun = Instant::now();
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().or_sys_with(|| format!("run {shown}"))?;
-    let mut bytes = vec![0; 1];
-    let mut out = child.stdout.take();
-    let n = out.as_mut().map_or(0, |o| o.read(&mut bytes).unwrap_or(0));
-    let took = begun.elapsed();
-    bytes.truncate(n);
-    if let Some(out) = &mut out {
-        let _ = out.read_to_end(&mut bytes);
-    }
-    let output = child.wait_with_output().or_sys_with(|| format!("wait for {shown}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        return Err(Error::Keeper { problem: format!("{shown} failed: {said}") });
-    }
-    Ok((took, String::from_utf8_lossy(&bytes).into_owned()))
+/// A word on the command line of the one process that is looked for on the host.
+fn mark(kind: &str) -> String {
+    format!("drydock-compare-{kind}-{}", std::process::id())
 }
 
-fn told(said: &str, took: Duration) -> Figures {
-    let mut lines = said.lines().skip(1).map(|l| l.trim().to_owned());
-    let mut next = || lines.next().unwrap_or_default();
-    // ls and grep are themselves among those that are counted, and sh.
-    Figures { kernel: next(), boot_id: next(), processes: next().parse().unwrap_or(0), ready_ms: took.as_secs_f64() * 1000.0, ..Figures::default() }
+/// A shell that has said what it is, and waits for its input to end.
+struct Staying {
+    child: Child,
+    figures: Figures,
+}
+
+impl Staying {
+    fn begin(mut command: Command) -> Result<Self, Error> {
+        let shown = command.get_program().to_string_lossy().into_owned();
+        let begun = Instant::now();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().or_sys_with(|| format!("run {shown}"))?;
+        let mut lines = BufReader::new(child.stdout.take().ok_or(Error::Ended)?).lines().map_while(Result::ok);
+        let ready = lines.next().is_some_and(|line| line == "ready");
+        let took = begun.elapsed();
+        if !ready {
+            let said = child.wait_with_output().map(|o| String::from_utf8_lossy(&o.stderr).into_owned()).unwrap_or_default();
+            let first = said.lines().find(|l| l.starts_with("error: ")).unwrap_or_default().trim_start_matches("error: ").to_owned();
+            return Err(Error::Keeper { problem: format!("{shown} failed: {first}") });
+        }
+        let mut next = || lines.next().unwrap_or_default();
+        let figures = Figures { kernel: next(), boot_id: next(), processes: next().parse().unwrap_or(0), ready_ms: took.as_secs_f64() * 1000.0, ..Figures::default() };
+        Ok(Self { child, figures })
+    }
+}
+
+impl Drop for Staying {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// How many processes with this word the host sees that are in a PID namespace below its own: those
+/// that only asked for one are in ours.
+fn seen_inside(mark: &str) -> usize {
+    let depth = |pid: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.lines().find_map(|l| l.strip_prefix("NSpid:")).map_or(0, |l| l.split_whitespace().count())
+    };
+    let own = depth("self");
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+    let marked = |pid: &String| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.split(|b| *b == 0).any(|word| word == mark.as_bytes()));
+    entries.filter(|name| name.bytes().all(|b| b.is_ascii_digit())).filter(marked).filter(|pid| depth(pid) > own).count()
 }
 
 /// A process and all that descend from it.

@@ -2,11 +2,11 @@
 //!
 //! It is sparse (it takes what is in it, `du`), at most [`SIZE`] long, and journalled: a lab that is
 //! killed in the middle of a write has, the next time, what it had synced. mke2fs(8) makes it, on a
-//! plain file and without root; the guest's kernel has ext4 built in.
+//! plain file and without root.
 
 use super::{Error, Place};
 use crate::kernel::OrSys;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -22,8 +22,9 @@ pub(super) fn make(place: &Place) -> Result<(), Error> {
     let mke2fs = ["/usr/sbin/mke2fs", "/sbin/mke2fs"].map(PathBuf::from).into_iter().find(|p| p.exists()).or_else(|| crate::kernel::trial::which("mke2fs"));
     let mke2fs = mke2fs.ok_or_else(|| Error::NoProgram { program: "mke2fs", try_this: "install e2fsprogs: it formats the file that keeps what you do in the lab".into() })?;
     let aside = path.with_extension(format!("new{}", std::process::id()));
+    let _ = std::fs::remove_file(&aside);
     let made = (|| {
-        let file = std::fs::File::create(&aside).or_sys_with(|| format!("make {}", aside.display()))?;
+        let file = std::fs::File::options().create_new(true).write(true).mode(0o600).open(&aside).or_sys_with(|| format!("make {}", aside.display()))?;
         file.set_len(SIZE).or_sys_with(|| format!("make {}", aside.display()))?;
         // A small journal, and tables that are written when they are first used.
         let output = Command::new(&mke2fs)

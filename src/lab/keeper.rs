@@ -25,8 +25,14 @@ const KVM_PATIENCE: Duration = Duration::from_secs(4);
 /// How long one in software may take, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long the other end of the control port may leave a frame half said, or not read.
+const CONTROL: Duration = Duration::from_secs(5);
+
+/// What is said of a guest that does not answer.
+const TIMED_OUT: &str = "its guest did not answer in time";
+
 /// How long a guest may take to power off before it is ended.
-const FAREWELL: Duration = Duration::from_secs(10);
+const FAREWELL: Duration = Duration::from_secs(30);
 
 /// What a lab is to be.
 #[derive(Debug, Clone)]
@@ -57,33 +63,69 @@ pub enum Said {
 }
 
 /// Boots the lab and stays with it until it ends. The caller holds the place's lock; `said` hears
-/// how the boot goes, `took` each progress that the guest sends.
-pub fn keep(keep: &Keep, said: &mut dyn FnMut(Said), took: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+/// how the boot goes and answers whether anybody still listens, `took` gets each progress that the
+/// guest sends, and must not take long.
+pub fn keep(keep: &Keep, said: &mut dyn FnMut(Said) -> bool, took: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+    sweep(&keep.place);
     qemu::program()?;
-    let kernel = match vmlinuz::Kernel::find(&keep.place, keep.kernel.as_deref()) {
-        // The package client knows how to get one; where it cannot, what is missing here is said first.
-        Err(Error::NoKernel { refused }) => match fetch::fetch(&keep.place, &mut |line| said(Said::Note(line.to_owned()))) {
-            Ok(_) => vmlinuz::Kernel::find(&keep.place, None)?,
-            Err(error) => return Err(Error::NoKernel { refused: refused.into_iter().chain([error.to_string()]).collect() }),
-        },
-        other => other?,
-    };
     disk::make(&keep.place)?;
-    let initramfs = pack::path(&keep.place);
-    let result = pack::pack(&keep.place, &kernel, &initramfs).and_then(|length| {
-        let least = pack::least_memory(length);
-        if keep.memory < least {
-            return Err(Error::LittleMemory { memory: keep.memory, least });
+    let mut kernels = kernels(keep, said)?.into_iter().peekable();
+    let served = keep.shares.iter().map(|s| s.serve(&keep.place)).collect::<Result<Vec<Served>, Error>>()?;
+    let result = loop {
+        let Some(kernel) = kernels.next() else { break Err(Error::NoKernel { refused: Vec::new() }) };
+        match (packed(keep, &kernel).and_then(|packed| Ok((boot(keep, &kernel, &served, said)?, packed))), kernels.peek()) {
+            (Ok((lab, packed)), _) => {
+                pack::forget(&keep.place)?;
+                break stay(keep, lab, packed, said, took);
+            }
+            // One kernel may lack what another has.
+            (Err(error @ Error::NotUp { .. }), Some(_)) => {
+                said(Said::Note(format!("{} did not get far ({error}); trying another kernel", kernel.image.display())));
+            }
+            (Err(error), _) => break Err(error),
         }
-        let served = keep.shares.iter().map(|s| s.serve(&keep.place)).collect::<Result<Vec<Served>, Error>>()?;
-        let packed = length + std::fs::metadata(&kernel.image).map_or(0, |m| m.len());
-        let lab = boot(keep, &kernel, &served, said)?;
-        pack::forget(&keep.place)?;
-        stay(keep, lab, packed, said, took)
-    });
+    };
     let _ = pack::forget(&keep.place);
     let _ = std::fs::remove_file(keep.place.run().join("socket"));
     result
+}
+
+/// What a keeper that was killed left half made.
+fn sweep(place: &Place) {
+    for folder in [place.folder().to_owned(), place.kernels()] {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("disk.new") {
+                let _ = std::fs::remove_file(entry.path());
+            } else if name.starts_with(".aside-") || name.starts_with("compare-") {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+/// The kernels to try, one after another; one is fetched where there is none.
+fn kernels(keep: &Keep, said: &mut dyn FnMut(Said) -> bool) -> Result<Vec<vmlinuz::Kernel>, Error> {
+    match vmlinuz::Kernel::find(&keep.place, keep.kernel.as_deref()) {
+        // The package client knows how to get one; where it cannot, what is missing here is said first.
+        Err(Error::NoKernel { refused }) => match fetch::fetch(&keep.place, &mut |line| {
+            let _ = said(Said::Note(line.to_owned()));
+        }) {
+            Ok(_) => vmlinuz::Kernel::find(&keep.place, None),
+            Err(error) => Err(Error::NoKernel { refused: refused.into_iter().chain([error.to_string()]).collect() }),
+        },
+        other => other,
+    }
+}
+
+/// Packs the initramfs; gives what the guest boots from, in bytes.
+fn packed(keep: &Keep, kernel: &vmlinuz::Kernel) -> Result<u64, Error> {
+    let length = pack::pack(&keep.place, kernel, &pack::path(&keep.place))?;
+    let least = pack::least_memory(length);
+    if keep.memory < least {
+        return Err(Error::LittleMemory { memory: keep.memory, least });
+    }
+    Ok(length + std::fs::metadata(&kernel.image).map_or(0, |m| m.len()))
 }
 
 /// A guest that has said hello.
@@ -94,7 +136,7 @@ struct Lab {
     hello: Hello,
 }
 
-fn boot(keep: &Keep, kernel: &vmlinuz::Kernel, served: &[Served], said: &mut dyn FnMut(Said)) -> Result<Lab, Error> {
+fn boot(keep: &Keep, kernel: &vmlinuz::Kernel, served: &[Served], said: &mut dyn FnMut(Said) -> bool) -> Result<Lab, Error> {
     let machine = Machine {
         kernel: &kernel.image,
         initramfs: &pack::path(&keep.place),
@@ -109,10 +151,11 @@ fn boot(keep: &Keep, kernel: &vmlinuz::Kernel, served: &[Served], said: &mut dyn
             Err(why) => why,
             Ok(()) => match attempt(keep, &machine, Acceleration::Kvm, KVM_PATIENCE) {
                 Ok(lab) => return Ok(lab),
-                Err(_) => {
+                Err(Error::NotUp { problem, .. }) if problem == TIMED_OUT => {
                     qemu::kvm_hung(&keep.place);
-                    "a guest did not answer under /dev/kvm".to_owned()
+                    "a guest did not answer under /dev/kvm; --accel kvm insists".to_owned()
                 }
+                Err(error) => format!("under /dev/kvm: {error}"),
             },
         },
     };
@@ -150,7 +193,7 @@ fn hello(running: &mut Running, end: Instant) -> Result<Hello, String> {
         let left = end.saturating_duration_since(Instant::now());
         let mut fds = [PollFd::new(control.as_fd(), PollFlags::POLLIN), PollFd::new(qemu.as_fd(), PollFlags::POLLIN)];
         match poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
-            Ok(0) => return Err("its guest did not answer in time".into()),
+            Ok(0) => return Err(TIMED_OUT.into()),
             Err(nix::errno::Errno::EINTR) => continue,
             Err(e) => return Err(format!("it cannot be waited for: {e}")),
             Ok(_) => {}
@@ -191,11 +234,15 @@ enum Event {
     Quiet,
 }
 
-fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said), took: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said) -> bool, took: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
     let Lab { mut running, acceleration, boot, hello } = lab;
     let qemu = Pidfd::open(i32::try_from(running.qemu.id()).unwrap_or(-1))?;
     let listener = keep.place.listen()?;
     let mut control = running.ports[0].try_clone().or_sys("keep the control port")?;
+    // A guest that says half a frame, or reads nothing, must not hold up `lab stop`.
+    for set in [control.set_read_timeout(Some(CONTROL)), control.set_write_timeout(Some(CONTROL))] {
+        set.or_sys("set a time-out")?;
+    }
     if !keep.progress.is_empty() {
         wire::write(&mut control, Kind::Progress, &keep.progress).or_sys("tell the lab how far you are")?;
     }
@@ -212,18 +259,16 @@ fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said), took: &m
         sessions: 0,
         guest: hello,
     };
-    said(Said::Up(status.clone()));
+    let heard = said(Said::Up(status.clone()));
     let ports = Arc::new(Ports::new(running.ports.split_off(1), control.try_clone().or_sys("keep the control port")?, tell, status, up));
-    let mut open = 0usize;
-    let mut had_one = keep.stay;
+    let (mut open, mut had_one) = (0usize, false);
     loop {
         // Nobody came: whoever began it has died meanwhile.
-        let patience = if had_one { None } else { Some(PATIENCE) };
+        let patience = if had_one || (keep.stay && heard) { None } else { Some(PATIENCE) };
         match next(&listener, &control, &told, &qemu, patience)? {
             Event::Terminal => {
                 if let Ok((stream, _)) = listener.accept() {
                     open += 1;
-                    had_one = true;
                     relay::serve(Arc::clone(&ports), stream);
                 }
             }
@@ -232,15 +277,18 @@ fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said), took: &m
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => break,
             },
+            // Those who connect are taken before those who go: so a lab does not end between the two.
             Event::Ended => {
-                let stop = relay::ended(&mut told);
+                let how = relay::ended(&mut told);
                 open = open.saturating_sub(1);
-                if stop || (open == 0 && !keep.stay) {
+                had_one |= how == relay::Ended::Session;
+                if how == relay::Ended::Stop || (open == 0 && had_one && !keep.stay) {
                     break;
                 }
             }
             Event::QemuGone => break,
-            Event::Quiet => break,
+            Event::Quiet if open == 0 => break,
+            Event::Quiet => {}
         }
     }
     drop(listener);

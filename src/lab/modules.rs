@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 pub(super) const AT_BOOT: &[&str] = &["virtio_pci", "virtio_console", "virtio_blk"];
 
 /// What the course's labs need; the kernel asks for them at first use.
-const LATER: &[&str] = &["overlay", "veth", "bridge", "nf_tables"];
+const LATER: &[&str] = &["ext4", "overlay", "veth", "bridge", "nf_tables"];
 
 /// What makes more possible, where the kernel has it.
 const IF_THERE: &[&str] = &[
-    "br_netfilter", "dummy", "fuse", "inet_diag", "ipvlan", "loop", "macvlan", "nf_conntrack", "nf_conntrack_netlink", "nf_nat",
+    "br_netfilter", "crc32c_generic", "crc32c_intel", "dummy", "fuse", "inet_diag", "ipvlan", "loop", "macvlan", "nf_conntrack", "nf_conntrack_netlink", "nf_nat",
     "nfnetlink", "nft_chain_nat", "nft_compat", "nft_ct", "nft_fib", "nft_fib_inet", "nft_fib_ipv4", "nft_fib_ipv6", "nft_log", "nft_masq",
     "nft_nat", "nft_redir", "nft_reject", "nft_reject_inet", "nft_reject_ipv4", "squashfs", "tcp_diag", "tun", "unix_diag", "virtiofs",
     "virtio_rng", "vxlan", "xt_MASQUERADE", "xt_addrtype", "xt_comment", "xt_conntrack", "xt_mark", "xt_nat", "xt_tcpudp",

@@ -10,7 +10,7 @@
 use crate::kernel::{OrSys, SysError};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The folder of a learner's lab.
@@ -69,7 +69,10 @@ impl Place {
     pub fn make(&self) -> Result<(), SysError> {
         let make = |path: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).or_sys_with(|| format!("make {}", path.display()));
         make(&self.folder)?;
-        make(&self.run())
+        make(&self.run())?;
+        // One that was made by another way may be open to all.
+        let only_ours = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&self.folder, only_ours).or_sys_with(|| format!("close {} to others", self.folder.display()))
     }
 
     /// Becomes the keeper; `None` while there is one.

@@ -77,14 +77,16 @@ pub(super) fn program() -> Result<std::path::PathBuf, Error> {
 
 /// How this machine's distribution installs QEMU.
 fn install() -> &'static str {
+    let arm = std::env::consts::ARCH == "aarch64";
     let commands = [
-        ("apt-get", "sudo apt-get install --no-install-recommends qemu-system-x86"),
-        ("dnf", "sudo dnf install qemu-system-x86-core"),
-        ("pacman", "sudo pacman -S qemu-system-x86"),
-        ("apk", "sudo apk add qemu-system-x86_64"),
-        ("zypper", "sudo zypper install qemu-x86"),
+        ("apt-get", "sudo apt-get install --no-install-recommends qemu-system-x86", "sudo apt-get install --no-install-recommends qemu-system-arm"),
+        ("dnf", "sudo dnf install qemu-system-x86-core", "sudo dnf install qemu-system-aarch64-core"),
+        ("pacman", "sudo pacman -S qemu-system-x86", "sudo pacman -S qemu-system-aarch64"),
+        ("apk", "sudo apk add qemu-system-x86_64", "sudo apk add qemu-system-aarch64"),
+        ("zypper", "sudo zypper install qemu-x86", "sudo zypper install qemu-arm"),
     ];
-    commands.into_iter().find(|(client, _)| which(client).is_some()).map_or("install QEMU's system emulator for this machine's processor", |(_, c)| c)
+    let found = commands.into_iter().find(|(client, ..)| which(client).is_some());
+    found.map_or("install QEMU's system emulator for this machine's processor", |(_, x86, other)| if arm { other } else { x86 })
 }
 
 /// Is KVM worth a try? `Err` says why not.

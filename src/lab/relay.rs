@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// What a session's end is called on the keeper's pipe.
 const SESSION: u8 = b'.';
 
+/// What the end of one is called who only looked.
+const LOOK: u8 = b',';
+
 /// What `lab stop` is called there.
 const STOP: u8 = b'!';
 
@@ -68,11 +71,26 @@ impl Ports {
     }
 }
 
-/// Reads one message of [`serve`]'s: true if the lab is to stop.
-pub(super) fn ended(told: &mut UnixStream) -> bool {
-    let mut what = [0];
+/// How one that connected has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It had a session.
+    Session,
+    /// It only looked, or went away at once.
+    Look,
+    /// It asked the lab to stop.
+    Stop,
+}
+
+/// Reads one message of [`serve`]'s.
+pub(super) fn ended(told: &mut UnixStream) -> Ended {
+    let mut what = [LOOK];
     let _ = told.read_exact(&mut what);
-    what[0] == STOP
+    match what[0] {
+        SESSION => Ended::Session,
+        STOP => Ended::Stop,
+        _ => Ended::Look,
+    }
 }
 
 /// Serves one that connected, in a thread of its own.
@@ -85,10 +103,10 @@ pub(super) fn serve(ports: Arc<Ports>, mut stream: UnixStream) {
             }
             Ok(Some((Kind::Status, _))) => {
                 let _ = wire::write_json(&mut stream, Kind::Status, &ports.status());
-                SESSION
+                LOOK
             }
             Ok(Some((Kind::Stop, _))) => STOP,
-            _ => SESSION,
+            _ => LOOK,
         };
         ports.tell(what);
         // One that asked to stop hears of the end by the end of this process.

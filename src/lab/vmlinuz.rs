@@ -1,4 +1,4 @@
-//! A kernel for the guest: the one that was named, the host's own, or one that was fetched.
+//! A kernel for the guest: the one that was named, one that was fetched, or the host's own.
 //!
 //! A distribution's kernel is a boot image and a folder of modules of the same release. An x86 image
 //! tells its release itself (Documentation/arch/x86/boot.rst: `HdrS` at 0x202, the version's place at
@@ -18,20 +18,21 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// The kernel to boot: `given`, else the host's own, else the newest that was fetched. Where none
-    /// is good, the error tells why each was not.
-    pub(super) fn find(place: &Place, given: Option<&Path>) -> Result<Self, Error> {
+    /// The kernels that could be booted, the best first: `given` alone, else those that were fetched
+    /// on purpose, else the host's own. Where none is good, the error tells why each was not.
+    pub(super) fn find(place: &Place, given: Option<&Path>) -> Result<Vec<Self>, Error> {
         if let Some(image) = given {
-            return Self::open(image).map_err(|problem| Error::BadKernel { image: image.to_owned(), problem });
+            let kernel = Self::open(image).map_err(|problem| Error::BadKernel { image: image.to_owned(), problem })?;
+            return Ok(vec![kernel]);
         }
-        let mut refused = Vec::new();
-        for image in own().into_iter().chain(fetched(place)) {
+        let (mut good, mut refused) = (Vec::new(), Vec::new());
+        for image in fetched(place).into_iter().chain(own()) {
             match Self::open(&image) {
-                Ok(kernel) => return Ok(kernel),
+                Ok(kernel) => good.push(kernel),
                 Err(problem) => refused.push(format!("{}: {problem}", image.display())),
             }
         }
-        Err(Error::NoKernel { refused })
+        if good.is_empty() { Err(Error::NoKernel { refused }) } else { Ok(good) }
     }
 
     fn open(image: &Path) -> Result<Self, String> {

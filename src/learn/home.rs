@@ -40,6 +40,11 @@ impl Home {
         self.owner.map_or_else(|| nix::unistd::getuid().as_raw(), |(uid, _)| uid)
     }
 
+    /// The learner's user and group id, where root acts for them (under sudo).
+    pub fn owner(&self) -> Option<(u32, u32)> {
+        self.owner
+    }
+
     /// Makes a folder below, with all above it.
     pub fn make(&self, folder: &Path) -> Result<(), SysError> {
         let mut missing: Vec<&Path> = folder.ancestors().take_while(|p| !p.exists()).collect();

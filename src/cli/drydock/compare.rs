@@ -49,8 +49,8 @@ fn draw(measured: &Comparison) {
     row("boot id begins", container.boot_id.get(..8).unwrap_or(""), vm.boot_id.get(..8).unwrap_or(""));
     row("ready after", &milliseconds(container.ready_ms), &milliseconds(vm.ready_ms));
     row("memory on the host", &mebibytes(container.memory_kib << 10), &mebibytes(vm.memory_kib << 10));
-    row("its processes", &container.processes.to_string(), &vm.processes.to_string());
-    row("of those, seen here", &container.seen.to_string(), &vm.seen.to_string());
+    row("processes inside", &container.processes.to_string(), &vm.processes.to_string());
+    row("its shell, seen here", &container.seen.to_string(), &vm.seen.to_string());
     row("on the disk", &mebibytes(container.disk), &mebibytes(vm.disk));
     println!();
     let host = measured.host_boot_id.get(..8).unwrap_or("");

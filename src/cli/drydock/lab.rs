@@ -13,7 +13,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// Options of `drydock lab`.
@@ -161,6 +163,13 @@ fn session_of(home: &Home, place: &Place, machine: &Machine, what: What) -> Outc
 
 fn connected(home: &Home, place: &Place, machine: &Machine) -> Result<std::os::unix::net::UnixStream, Box<dyn Explain>> {
     if let Some(stream) = place.connect() {
+        if !machine.share.is_empty() {
+            return Err(boxed(Error::Told {
+                problem: "the lab is running already, without that share".into(),
+                why: Some("what it sees of this machine is settled when it begins".into()),
+                try_this: Some("drydock lab stop, then again".into()),
+            }));
+        }
         return Ok(stream);
     }
     begin(home, place, machine, false)?;
@@ -180,14 +189,15 @@ enum Told {
 
 /// Starts a keeper, and returns when the lab is up.
 fn begin(home: &Home, place: &Place, machine: &Machine, stay: bool) -> Result<(), Box<dyn Explain>> {
+    // Made the learner's, also under sudo; then closed to others.
+    home.make(place.folder()).map_err(boxed)?;
+    home.make(&place.run()).map_err(boxed)?;
     place.make().map_err(boxed)?;
-    home.give(place.folder());
-    home.give(&place.run());
     loop {
         if place.connect().is_some() {
             return Ok(());
         }
-        let mut keeper = start_keeper(machine, stay)?;
+        let mut keeper = start_keeper(home, machine, stay)?;
         let Some(lines) = keeper.stdout.take() else { return Err(boxed(Error::Ended)) };
         for line in BufReader::new(lines).lines().map_while(Result::ok) {
             match serde_json::from_str(&line) {
@@ -210,7 +220,7 @@ fn begin(home: &Home, place: &Place, machine: &Machine, stay: bool) -> Result<()
     }
 }
 
-fn start_keeper(machine: &Machine, stay: bool) -> Result<std::process::Child, Box<dyn Explain>> {
+fn start_keeper(home: &Home, machine: &Machine, stay: bool) -> Result<std::process::Child, Box<dyn Explain>> {
     let own = std::env::current_exe().or_sys("find this program's own file").map_err(boxed)?;
     let mut command = Command::new(own);
     command.args(["lab", "keep", "--memory", &machine.memory.to_string()]);
@@ -220,9 +230,14 @@ fn start_keeper(machine: &Machine, stay: bool) -> Result<std::process::Child, Bo
     if let Some(accel) = machine.accel {
         command.args(["--accel", acceleration(accel).name()]);
     }
-    command.args(machine.share.iter().map(|s| format!("--share={s}")));
+    command.args(machine.share.iter().map(|s| format!("--share={}", std::path::absolute(s).map_or_else(|_| s.clone(), |p| p.display().to_string()))));
     if stay {
         command.arg("--stay");
+    }
+    // It keeps nobody's folder busy; and under sudo it is the learner's, since nothing in it needs root.
+    command.current_dir("/").env("DRYDOCK_HOME", &home.folder);
+    if let Some((uid, gid)) = home.owner() {
+        command.uid(uid).gid(gid).env_remove("SUDO_UID").env_remove("SUDO_GID");
     }
     session::detached(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()));
     command.spawn().or_sys("start the lab's keeper").map_err(boxed)
@@ -245,7 +260,7 @@ fn up(status: &Status) -> String {
 fn keep(home: &Home, place: Place, machine: &Machine, stay: bool) -> Outcome {
     let tell = |told: &Told| {
         let mut to = std::io::stdout().lock();
-        let _ = writeln!(to, "{}", serde_json::to_string(told).unwrap_or_default()).and_then(|()| to.flush());
+        writeln!(to, "{}", serde_json::to_string(told).unwrap_or_default()).and_then(|()| to.flush()).is_ok()
     };
     let result = (|| {
         place.make()?;
@@ -261,12 +276,45 @@ fn keep(home: &Home, place: Place, machine: &Machine, stay: bool) -> Outcome {
             Said::Note(note) => tell(&Told::Note(note)),
             Said::Up(status) => tell(&Told::Up(status)),
         };
-        lab::keeper::keep(&keep, said, &mut |bytes| take(home, bytes, From::Lab))
+        let taking = Taking::begin(home);
+        let kept = lab::keeper::keep(&keep, said, &mut |bytes| taking.hear(bytes));
+        taking.end();
+        kept
     })();
     if let Err(error) = result {
         tell(&Told::Error { problem: error.to_string(), why: error.why(), try_this: error.hint() });
     }
     Ok(0)
+}
+
+/// Takes progress over in a thread: a quiz that waits for its learner holds the record meanwhile.
+struct Taking {
+    heard: mpsc::Sender<Vec<u8>>,
+    done: mpsc::Receiver<()>,
+}
+
+impl Taking {
+    fn begin(home: &Home) -> Self {
+        let ((heard, hearing), (finish, done)) = (mpsc::channel::<Vec<u8>>(), mpsc::channel());
+        let home = home.clone();
+        std::thread::spawn(move || {
+            while let Ok(first) = hearing.recv() {
+                // The latest says it all.
+                take(&home, &hearing.try_iter().last().unwrap_or(first), From::Lab);
+            }
+            let _ = finish.send(());
+        });
+        Self { heard, done }
+    }
+
+    fn hear(&self, bytes: &[u8]) {
+        let _ = self.heard.send(bytes.to_vec());
+    }
+
+    fn end(self) {
+        drop(self.heard);
+        let _ = self.done.recv_timeout(Duration::from_secs(5));
+    }
 }
 
 /// Takes over what the other side knows of the learner. What cannot be read is left alone.
@@ -339,12 +387,10 @@ fn copy(home: &Home, place: &Place, machine: &Machine, from: &str, to: &str) -> 
     let inside = |path: &str| path.strip_prefix("lab:").map(str::to_owned);
     match (inside(from), inside(to)) {
         (None, Some(to)) => {
-            drop(connected(home, place, machine)?);
-            code(lab::copy::into_lab(place, Path::new(from), &to))
+            code(lab::copy::into_lab(connected(home, place, machine)?, Path::new(from), &to))
         }
         (Some(from), None) => {
-            drop(connected(home, place, machine)?);
-            code(lab::copy::out_of_lab(place, &from, Path::new(to)))
+            code(lab::copy::out_of_lab(connected(home, place, machine)?, &from, Path::new(to)))
         }
         _ => Err(boxed(Error::WhichSide)),
     }

@@ -62,7 +62,11 @@ fn converse(control: &mut File, hooks: &Hooks, hangups: &Hangups) -> Result<(), 
         }
         if asked {
             match wire::read(control) {
-                Ok(Some((Kind::Progress, payload))) => (hooks.take)(&payload),
+                // In a thread: another drydock in here may hold the record.
+                Ok(Some((Kind::Progress, payload))) => {
+                    let take = hooks.take;
+                    std::thread::spawn(move || take(&payload));
+                }
                 Ok(Some((Kind::Hangup, payload))) => {
                     if let Ok((port, serial)) = serde_json::from_slice(&payload) {
                         hangups.end(port, serial);

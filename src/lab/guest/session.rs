@@ -8,56 +8,77 @@ use crate::kernel::pidfd::Pidfd;
 use crate::kernel::{OrSys, SysError, pty, session};
 use crate::lab::wire::{self, Kind, Request, What};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{PipeReader, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The processes of the sessions that are open, so that the control port can end one.
+/// What a session that is open is ended by.
+#[derive(Debug)]
+enum Open {
+    /// Signals to its first process and that one's group. In the table the process is not reaped, so
+    /// its number is nobody else's.
+    Process(i32),
+    /// A flag that a transfer looks at.
+    Transfer(Arc<AtomicBool>),
+}
+
+/// The sessions that are open, by their port, so that the control port can end one.
 #[derive(Debug, Default)]
 pub(super) struct Hangups {
-    open: Mutex<BTreeMap<usize, (u64, Option<i32>)>>,
+    open: Mutex<BTreeMap<usize, (u64, Open)>>,
 }
 
 impl Hangups {
     /// Ends that session, if it is still the one on this port.
     pub(super) fn end(&self, port: usize, serial: u64) {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, Some(leader))) = open.get(&port).filter(|(s, _)| *s == serial) {
-            hang_up(*leader);
+        match self.table().get(&port) {
+            Some((s, Open::Process(leader))) if *s == serial => hang_up(*leader),
+            Some((s, Open::Transfer(stop))) if *s == serial => stop.store(true, Ordering::SeqCst),
+            _ => {}
         }
     }
 
-    fn opened(&self, port: usize, serial: u64, leader: Option<i32>) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(port, (serial, leader));
+    fn opened(&self, port: usize, serial: u64, open: Open) {
+        self.table().insert(port, (serial, open));
     }
 
     fn closed(&self, port: usize) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&port);
+        self.table().remove(&port);
+    }
+
+    fn table(&self) -> MutexGuard<'_, BTreeMap<usize, (u64, Open)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// To the session's leader and its group; SIGCONT lets a stopped one hear it. What is still there
 /// after a while is killed.
 fn hang_up(leader: i32) {
+    let Ok(process) = Pidfd::open(leader) else { return };
     for signal in [Signal::SIGHUP, Signal::SIGCONT] {
         let _ = kill(Pid::from_raw(-leader), signal);
-        let _ = kill(Pid::from_raw(leader), signal);
+        let _ = process.signal(signal);
     }
-    let Ok(process) = Pidfd::open(leader) else { return };
     std::thread::spawn(move || {
-        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-        use std::os::fd::AsFd;
-        let mut fds = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
-        let _ = poll(&mut fds, PollTimeout::try_from(Duration::from_secs(2)).unwrap_or(PollTimeout::MAX));
+        ends_within(&process, PollTimeout::try_from(Duration::from_secs(2)).unwrap_or(PollTimeout::MAX));
         let _ = process.signal(Signal::SIGKILL);
     });
+}
+
+fn ends_within(process: &Pidfd, within: PollTimeout) {
+    let mut fds = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    while poll(&mut fds, within) == Err(Errno::EINTR) {}
 }
 
 type Port = Arc<Mutex<File>>;
@@ -67,29 +88,34 @@ fn send(port: &Port, kind: Kind, payload: &[u8]) {
     let _ = wire::write(&mut *port, kind, payload);
 }
 
+/// One port's place among the others: what a session needs to be found, and to be forgotten.
+#[derive(Clone)]
+struct Slot {
+    number: usize,
+    serial: u64,
+    hangups: Arc<Hangups>,
+    out: Port,
+}
+
 /// Serves one port for ever: until the host's side of it is gone.
-pub(super) fn serve(number: usize, mut port: File, hangups: &Hangups) {
+pub(super) fn serve(number: usize, mut port: File, hangups: &Arc<Hangups>) {
     let Ok(out) = port.try_clone() else { return };
-    let out = Arc::new(Mutex::new(out));
-    let mut serial = 0;
+    let mut slot = Slot { number, serial: 0, hangups: Arc::clone(hangups), out: Arc::new(Mutex::new(out)) };
     while let Ok(Some((kind, payload))) = wire::read(&mut port) {
         if kind != Kind::Open {
             continue;
         }
-        serial += 1;
+        slot.serial += 1;
         let request = serde_json::from_slice(&payload).unwrap_or_default();
-        match begin(&request, &out) {
-            Ok(session) => {
-                hangups.opened(number, serial, session.leader);
-                input(&mut port, session.leader, session.input, session.terminal);
-                hangups.closed(number);
-            }
+        match begin(&request, &slot) {
+            Ok(session) => input(&mut port, session),
             Err(error) => {
-                send(&out, Kind::Errors, format!("drydock: {error}\r\n").as_bytes());
-                send(&out, Kind::Exit, &code_of(&error).to_le_bytes());
-                input(&mut port, None, None, None);
+                send(&slot.out, Kind::Errors, format!("drydock: {error}\r\n").as_bytes());
+                send(&slot.out, Kind::Exit, &code_of(&error).to_le_bytes());
+                input(&mut port, Session { input: None, terminal: None });
             }
         }
+        slot.hangups.end(number, slot.serial);
     }
 }
 
@@ -101,25 +127,26 @@ fn code_of(error: &SysError) -> i32 {
     }
 }
 
-/// A session that runs.
+/// A session that runs: where its input goes.
 struct Session {
-    /// Its first process; a transfer has none.
-    leader: Option<i32>,
     input: Option<Box<dyn Write>>,
     terminal: Option<OwnedFd>,
 }
 
 /// Starts what is asked for; threads of their own send what it prints, and its exit code at the end.
-fn begin(request: &Request, out: &Port) -> Result<Session, SysError> {
+fn begin(request: &Request, slot: &Slot) -> Result<Session, SysError> {
     match &request.what {
-        What::Put(folder) => return Ok(transferring(transfer::put(folder), out)),
-        What::Get(path) => return Ok(transferring(transfer::get(path, sender(out)), out)),
+        What::Put(folder) => return Ok(transferring(transfer::put(folder), slot)),
+        What::Get(path) => {
+            let out = Arc::clone(&slot.out);
+            return Ok(transferring(transfer::get(path, move |bytes| send(&out, Kind::Output, bytes)), slot));
+        }
         What::Shell | What::Run(_) => {}
     }
     let mut command = command(request)?;
     match request.terminal {
-        Some((rows, columns)) => on_terminal(&mut command, pty::Size { rows, columns }, out),
-        None => on_pipes(&mut command, out),
+        Some((rows, columns)) => on_terminal(&mut command, pty::Size { rows, columns }, slot),
+        None => on_pipes(&mut command, slot),
     }
 }
 
@@ -144,70 +171,78 @@ fn command(request: &Request) -> Result<Command, SysError> {
     Ok(command)
 }
 
-fn on_terminal(command: &mut Command, size: pty::Size, out: &Port) -> Result<Session, SysError> {
+fn on_terminal(command: &mut Command, size: pty::Size, slot: &Slot) -> Result<Session, SysError> {
     let (master, slave) = pty::pair()?;
     pty::set_size(&master, size)?;
     let child = session::start(command, slave)?;
     // The command held a copy of the slave; without it gone, the master never ends.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let leader = i32::try_from(child.id()).ok();
-    let reader = File::from(master.try_clone().or_sys("keep the terminal")?);
-    let writer = File::from(master.try_clone().or_sys("keep the terminal")?);
-    let out = Arc::clone(out);
-    std::thread::spawn(move || {
-        let pump = { let out = Arc::clone(&out); std::thread::spawn(move || pump(reader, &out, Kind::Output)) };
-        let code = wait(child);
-        // A daemon that kept the terminal open holds nobody up.
-        give_a_moment(&pump);
-        send(&out, Kind::Exit, &code.to_le_bytes());
-    });
-    Ok(Session { leader, input: Some(Box::new(writer)), terminal: Some(master) })
+    let copy = || master.try_clone().or_sys("keep the terminal");
+    let (reader, writer) = (copy()?, File::from(copy()?));
+    follow(child, vec![(reader, Kind::Output)], slot)?;
+    Ok(Session { input: Some(Box::new(writer)), terminal: Some(master) })
 }
 
-fn on_pipes(command: &mut Command, out: &Port) -> Result<Session, SysError> {
+fn on_pipes(command: &mut Command, slot: &Slot) -> Result<Session, SysError> {
     use std::os::unix::process::CommandExt;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let shown = command.get_program().to_string_lossy().into_owned();
     let mut child = command.spawn().or_sys_with(|| format!("run {shown}"))?;
-    let leader = i32::try_from(child.id()).ok();
-    let input: Option<Box<dyn Write>> = child.stdin.take().map(|i| Box::new(i) as Box<dyn Write>);
-    let streams: Vec<(Box<dyn Read + Send>, Kind)> = vec![
-        (Box::new(child.stdout.take().ok_or_else(|| SysError::new("read what it prints", Errno::EBADF))?), Kind::Output),
-        (Box::new(child.stderr.take().ok_or_else(|| SysError::new("read what it prints", Errno::EBADF))?), Kind::Errors),
-    ];
-    let out = Arc::clone(out);
+    let input = child.stdin.take().map(|i| Box::new(i) as Box<dyn Write>);
+    let out = child.stdout.take().map(|o| (OwnedFd::from(o), Kind::Output));
+    let errors = child.stderr.take().map(|e| (OwnedFd::from(e), Kind::Errors));
+    follow(child, out.into_iter().chain(errors).collect(), slot)?;
+    Ok(Session { input, terminal: None })
+}
+
+/// Sends what the process prints, then its exit code. All that it printed comes before the code, and
+/// nothing after it: what it left in the background writes to nobody's session.
+fn follow(mut child: Child, streams: Vec<(OwnedFd, Kind)>, slot: &Slot) -> Result<(), SysError> {
+    let leader = i32::try_from(child.id()).unwrap_or(-1);
+    let process = Pidfd::open(leader)?;
+    let (over, end) = std::io::pipe().or_sys("make a pipe")?;
+    let mut pumps = Vec::new();
+    for (from, kind) in streams {
+        let (over, out) = (over.try_clone().or_sys("keep a pipe")?, Arc::clone(&slot.out));
+        pumps.push(std::thread::spawn(move || pump(File::from(from), &over, &out, kind)));
+    }
+    slot.hangups.opened(slot.number, slot.serial, Open::Process(leader));
+    let slot = slot.clone();
     std::thread::spawn(move || {
-        let pumps: Vec<_> = streams.into_iter().map(|(from, kind)| { let out = Arc::clone(&out); std::thread::spawn(move || pump(from, &out, kind)) }).collect();
-        let code = wait(child);
-        pumps.iter().for_each(give_a_moment);
-        send(&out, Kind::Exit, &code.to_le_bytes());
+        ends_within(&process, PollTimeout::NONE);
+        // Out of the table before it is reaped, and its number given to another.
+        slot.hangups.closed(slot.number);
+        let status = child.wait();
+        drop(end);
+        for pump in pumps {
+            let _ = pump.join();
+        }
+        let code = status.map_or(255, |s| s.code().unwrap_or_else(|| 128 + s.signal().unwrap_or(0)));
+        send(&slot.out, Kind::Exit, &code.to_le_bytes());
     });
-    Ok(Session { leader, input, terminal: None })
+    Ok(())
 }
 
-/// A file's bytes come or go: no process, and the input ends it.
-fn transferring(transfer: transfer::Transfer, out: &Port) -> Session {
-    let out = Arc::clone(out);
-    let ended = transfer.ended;
-    std::thread::spawn(move || {
-        let code: i32 = match ended.recv() {
-            Ok(Ok(())) => 0,
-            Ok(Err(error)) => { send(&out, Kind::Errors, format!("drydock: {error}\n").as_bytes()); 1 }
-            Err(_) => 1,
-        };
-        send(&out, Kind::Exit, &code.to_le_bytes());
-    });
-    Session { leader: None, input: transfer.input, terminal: None }
-}
-
-fn sender(out: &Port) -> impl FnMut(&[u8]) + Send + 'static {
-    let out = Arc::clone(out);
-    move |bytes: &[u8]| send(&out, Kind::Output, bytes)
-}
-
-fn pump(mut from: impl Read, out: &Port, kind: Kind) {
+/// Sends what comes, until its end; or, once the process is over, until nothing more is there. The
+/// pipe `over` closes at that moment. Sending waits for as long as the host does not read.
+fn pump(mut from: File, over: &PipeReader, out: &Port, kind: Kind) {
     let mut buffer = vec![0; 32 << 10];
+    // What may be left in a pipe or a terminal, with room to spare; a background process that goes on
+    // writing is not waited for.
+    let mut left_after_the_end = 64;
     loop {
+        let mut fds = [PollFd::new(from.as_fd(), PollFlags::POLLIN), PollFd::new(over.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {
+            continue;
+        }
+        let is = |i: usize| fds[i].revents().is_some_and(|r: PollFlags| !r.is_empty());
+        let (readable, is_over) = (is(0), is(1));
+        if is_over {
+            left_after_the_end -= 1;
+        }
+        if !readable || left_after_the_end == 0 {
+            return;
+        }
         match from.read(&mut buffer) {
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
             // EIO: the last process on a terminal has closed it.
@@ -217,24 +252,34 @@ fn pump(mut from: impl Read, out: &Port, kind: Kind) {
     }
 }
 
-/// What the process wrote is in its pipes still: reading them to their end takes a moment, and for
-/// ever where a background process holds them.
-fn give_a_moment(pump: &std::thread::JoinHandle<()>) {
-    for _ in 0..50 {
-        if pump.is_finished() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(if cfg!(test) { 1 } else { 4 }));
-    }
-}
-
-fn wait(mut child: Child) -> i32 {
-    use std::os::unix::process::ExitStatusExt;
-    child.wait().map_or(255, |s| s.code().unwrap_or_else(|| 128 + s.signal().unwrap_or(0)))
+/// A file's bytes come or go: no process. One that was hung up may be stuck in a file that never
+/// ends; its thread is left behind, and sends nothing more.
+fn transferring(transfer: transfer::Transfer, slot: &Slot) -> Session {
+    let transfer::Transfer { input, ended, stop } = transfer;
+    slot.hangups.opened(slot.number, slot.serial, Open::Transfer(Arc::clone(&stop)));
+    let slot = slot.clone();
+    std::thread::spawn(move || {
+        let code: i32 = loop {
+            match ended.recv_timeout(Duration::from_millis(500)) {
+                Ok(Ok(())) => break 0,
+                Ok(Err(error)) => {
+                    send(&slot.out, Kind::Errors, format!("drydock: {error}\n").as_bytes());
+                    break 1;
+                }
+                Err(RecvTimeoutError::Timeout) if !stop.load(Ordering::SeqCst) => {}
+                Err(_) => break 1,
+            }
+        };
+        stop.store(true, Ordering::SeqCst);
+        slot.hangups.closed(slot.number);
+        send(&slot.out, Kind::Exit, &code.to_le_bytes());
+    });
+    Session { input, terminal: None }
 }
 
 /// Passes the host's frames on until its hang-up, which closes every session.
-fn input(port: &mut File, leader: Option<i32>, mut to: Option<Box<dyn Write>>, terminal: Option<OwnedFd>) {
+fn input(port: &mut File, session: Session) {
+    let Session { input: mut to, terminal } = session;
     while let Ok(Some((kind, payload))) = wire::read(port) {
         match kind {
             Kind::Input => {
@@ -255,8 +300,5 @@ fn input(port: &mut File, leader: Option<i32>, mut to: Option<Box<dyn Write>>, t
             Kind::Hangup => break,
             _ => {}
         }
-    }
-    if let Some(leader) = leader.filter(|pid| Pidfd::open(*pid).is_ok()) {
-        hang_up(leader);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
 /// Bytes under way, and how it ended.
@@ -10,6 +12,8 @@ pub(super) struct Transfer {
     pub(super) input: Option<Box<dyn Write>>,
     /// One message: done, or why not.
     pub(super) ended: Receiver<Result<(), String>>,
+    /// Set when nobody wants it any more.
+    pub(super) stop: Arc<AtomicBool>,
 }
 
 /// Writes the tar that comes into `folder`.
@@ -19,22 +23,24 @@ pub(super) fn put(folder: &str) -> Transfer {
     let folder = Path::new("/root").join(folder);
     std::thread::spawn(move || {
         let mut from = Incoming { from, rest: Vec::new(), at: 0 };
-        let unpacked = crate::lab::copy::unpack(&mut from, &folder);
+        let unpacked = crate::lab::copy::unpack(&mut from, &folder, None);
         // The rest, or the sender would wait for ever.
         let _ = std::io::copy(&mut from, &mut std::io::sink());
         let _ = end.send(unpacked);
     });
-    Transfer { input: Some(Box::new(Outgoing(to))), ended }
+    Transfer { input: Some(Box::new(Outgoing(to))), ended, stop: Arc::default() }
 }
 
 /// Sends a tar of `path`.
 pub(super) fn get(path: &str, send: impl FnMut(&[u8]) + Send + 'static) -> Transfer {
     let (end, ended) = mpsc::channel();
     let path = Path::new("/root").join(path);
+    let stop: Arc<AtomicBool> = Arc::default();
+    let stopped = Arc::clone(&stop);
     std::thread::spawn(move || {
-        let _ = end.send(crate::lab::copy::pack(&path, &mut Sending(send)));
+        let _ = end.send(crate::lab::copy::pack(&path, &mut Sending(send, stopped)));
     });
-    Transfer { input: None, ended }
+    Transfer { input: None, ended, stop }
 }
 
 struct Outgoing(SyncSender<Vec<u8>>);
@@ -68,10 +74,13 @@ impl Read for Incoming {
     }
 }
 
-struct Sending<F: FnMut(&[u8])>(F);
+struct Sending<F: FnMut(&[u8])>(F, Arc<AtomicBool>);
 
 impl<F: FnMut(&[u8])> Write for Sending<F> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.1.load(Ordering::SeqCst) {
+            return Err(std::io::ErrorKind::BrokenPipe.into());
+        }
         (self.0)(bytes);
         Ok(bytes.len())
     }
