@@ -155,7 +155,8 @@ fn boot(keep: &Keep, kernel: &vmlinuz::Kernel, served: &[Served], said: &mut dyn
                     qemu::kvm_hung(&keep.place);
                     "a guest did not answer under /dev/kvm; --accel kvm insists".to_owned()
                 }
-                Err(error) => format!("under /dev/kvm: {error}"),
+                Err(Error::NotUp { problem, .. }) => format!("under /dev/kvm {problem}"),
+                Err(error) => return Err(error),
             },
         },
     };

@@ -28,7 +28,7 @@ pub(super) const MODULES: &str = "/usr/lib/drydock/modules";
 /// Tools of the host that the lessons use, and a shell with an editable line. Each megabyte here costs
 /// the boot five thousandths of a second in software; `lab cp` brings in what else one wants.
 const TOOLS: &[&str] = &[
-    "sh", "bash", "capsh", "findmnt", "ip", "lsns", "mount", "nft", "nsenter", "pivot_root", "prlimit", "ps", "setpriv", "umount", "unshare",
+    "sh", "bash", "bwrap", "capsh", "findmnt", "ip", "lsns", "mount", "nft", "nsenter", "pivot_root", "prlimit", "ps", "setpriv", "umount", "unshare",
 ];
 
 /// Terminals whose description goes along, where the host has it.
