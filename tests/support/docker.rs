@@ -36,6 +36,8 @@ impl Docker {
             .args(["--config-file", &at("daemon.json"), "--cgroup-parent", &format!("/{parent}")])
             .args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("dockerd.pid")])
             .args(["--host", &format!("unix://{}", at("docker.sock"))])
+            // On a busy machine it asks its containerd for a stack trace, which goes to a file there.
+            .env("TMPDIR", room.path())
             .env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()))
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
