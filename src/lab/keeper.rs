@@ -249,17 +249,7 @@ fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said) -> bool, 
     }
     let (mut told, tell) = UnixStream::pair().or_sys("make a pipe")?;
     let up = Instant::now();
-    let status = Status {
-        keeper: std::process::id(),
-        qemu: running.qemu.id(),
-        acceleration: acceleration.name().into(),
-        memory: keep.memory,
-        up: 0,
-        boot: u64::try_from(boot.as_millis()).unwrap_or(u64::MAX),
-        packed,
-        sessions: 0,
-        guest: hello,
-    };
+    let status = first_status(keep, &running, acceleration, boot, packed, hello);
     let heard = said(Said::Up(status.clone()));
     let ports = Arc::new(Ports::new(running.ports.split_off(1), control.try_clone().or_sys("keep the control port")?, tell, status, up));
     let (mut open, mut had_one) = (0usize, false);
@@ -295,6 +285,20 @@ fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said) -> bool, 
     drop(listener);
     farewell(&mut running.qemu, &qemu, &mut control, took);
     Ok(())
+}
+
+fn first_status(keep: &Keep, running: &Running, acceleration: Acceleration, boot: Duration, packed: u64, guest: Hello) -> Status {
+    Status {
+        keeper: std::process::id(),
+        qemu: running.qemu.id(),
+        acceleration: acceleration.name().into(),
+        memory: keep.memory,
+        up: 0,
+        boot: u64::try_from(boot.as_millis()).unwrap_or(u64::MAX),
+        packed,
+        sessions: 0,
+        guest,
+    }
 }
 
 fn next(listener: &std::os::unix::net::UnixListener, control: &UnixStream, told: &UnixStream, qemu: &Pidfd, patience: Option<Duration>) -> Result<Event, SysError> {

@@ -50,8 +50,14 @@ impl Home {
         let mut missing: Vec<&Path> = folder.ancestors().take_while(|p| !p.exists()).collect();
         missing.reverse();
         for path in missing {
-            std::fs::create_dir(path).or_sys_with(|| format!("make {}", path.display()))?;
-            self.give(path);
+            match std::fs::create_dir(path) {
+                // Another drydock was quicker.
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => {}
+                made => {
+                    made.or_sys_with(|| format!("make {}", path.display()))?;
+                    self.give(path);
+                }
+            }
         }
         Ok(())
     }

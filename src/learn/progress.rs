@@ -45,6 +45,13 @@ pub struct Place {
     pub chapter: String,
     /// Index of the part in the lesson; 0 is the opening.
     pub part: usize,
+    /// When the learner came here: of two desks, the later one knows where they are.
+    #[serde(default = "long_ago")]
+    pub since: SystemTime,
+}
+
+fn long_ago() -> SystemTime {
+    SystemTime::UNIX_EPOCH
 }
 
 /// An exercise that was begun.
@@ -164,7 +171,8 @@ impl Progress {
     }
 }
 
-fn parse(text: &str) -> Result<Record, String> {
+/// Reads a record; `Err` says that it is damaged, or of a newer drydock.
+pub fn parse(text: &str) -> Result<Record, String> {
     #[derive(Deserialize)]
     struct Versioned {
         version: u32,

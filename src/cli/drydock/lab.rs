@@ -7,8 +7,8 @@ use crate::lab::qemu::Acceleration;
 use crate::lab::share::Share;
 use crate::lab::wire::{Status, What};
 use crate::lab::{self, Error, Keep, Place, Said, client};
-use crate::learn::merge::{self, From};
-use crate::learn::{Home, Progress};
+use crate::course::{Content, Course};
+use crate::learn::{Home, Progress, merge, progress};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Write};
@@ -193,6 +193,10 @@ fn begin(home: &Home, place: &Place, machine: &Machine, stay: bool) -> Result<()
     home.make(place.folder()).map_err(boxed)?;
     home.make(&place.run()).map_err(boxed)?;
     place.make().map_err(boxed)?;
+    if !home.folder.join("progress.json").exists() {
+        // Both desks draw from one record's seed.
+        Progress::open(home.clone()).and_then(|fresh| fresh.save()).map_err(boxed)?;
+    }
     loop {
         if place.connect().is_some() {
             return Ok(());
@@ -300,7 +304,7 @@ impl Taking {
         std::thread::spawn(move || {
             while let Ok(first) = hearing.recv() {
                 // The latest says it all.
-                take(&home, &hearing.try_iter().last().unwrap_or(first), From::Lab);
+                take(&home, &hearing.try_iter().last().unwrap_or(first), false);
             }
             let _ = finish.send(());
         });
@@ -317,15 +321,27 @@ impl Taking {
     }
 }
 
-/// Takes over what the other side knows of the learner. What cannot be read is left alone.
-fn take(home: &Home, bytes: &[u8], from: From) {
-    let Ok(other) = serde_json::from_slice(bytes) else { return };
+/// Takes over what the other side knows of the learner. What cannot be read is left alone, on either
+/// side: whoever opens the course next is told of it there.
+fn take(home: &Home, bytes: &[u8], of_host: bool) {
+    let Ok(course) = Course::load(Content::Embedded) else { return };
+    let Some(other) = std::str::from_utf8(bytes).ok().and_then(|text| progress::parse(text).ok()) else { return };
+    let other = merge::sane(other, &course);
+    let file = home.folder.join("progress.json");
+    if std::fs::read_to_string(file).is_ok_and(|own| progress::parse(&own).is_err()) {
+        return;
+    }
     let Ok(mut progress) = Progress::open(home.clone()) else { return };
     let before = progress.record.clone();
-    let begin = merge::take_over(&mut progress.record, other, from);
+    if of_host {
+        // Values are drawn from it: they are the learner's, at both desks.
+        progress.record.seed.clone_from(&other.seed);
+    }
+    let begin = merge::take_over(&mut progress.record, other);
     if let Some(id) = begin {
         let _ = progress.begin(&id);
-    } else if progress.record != before {
+    } else if of_host || progress.record != before {
+        // The lab saves in any case: it is heard then, also of what a killed keeper never got.
         let _ = progress.save();
     }
 }
@@ -410,7 +426,7 @@ fn agent() -> Result<(), crate::kernel::SysError> {
         progress: home.folder.join("progress.json"),
         take: |bytes| {
             if let Ok(home) = Home::find() {
-                take(&home, bytes, From::Host);
+                take(&home, bytes, true);
             }
         },
     };

@@ -43,7 +43,7 @@ pub fn run(desk: &mut Desk, chapter: Option<&str>) -> Outcome {
         }
         println!();
         let answered = desk.progress.record.answers.entry(question.id.clone()).or_default();
-        answered.tries += 1;
+        answered.tries = answered.tries.saturating_add(1);
         answered.right = marked.right;
         desk.progress.save().map_err(boxed)?;
     }

@@ -84,7 +84,7 @@ pub fn back(desk: &mut Desk) -> Outcome {
 
 /// Moves to a part; an exercise there is begun.
 fn go(desk: &mut Desk, chapter: &Chapter, part: usize) -> Result<(), Box<dyn Explain>> {
-    desk.progress.record.place = Some(Place { chapter: chapter.slug().to_owned(), part });
+    desk.progress.record.place = Some(Place { chapter: chapter.slug().to_owned(), part, since: std::time::SystemTime::now() });
     if let Some(PartKind::Exercise(name)) = part.checked_sub(1).and_then(|i| chapter.lesson.parts.get(i)).map(|p| &p.kind) {
         let id = format!("{}/{name}", chapter.slug());
         if desk.progress.record.exercise.as_ref().is_none_or(|e| e.id != id) {
