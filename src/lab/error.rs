@@ -1,6 +1,7 @@
 //! What can go wrong with a lab.
 
 use crate::kernel::{Explain, SysError};
+use nix::errno::Errno;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -112,6 +113,8 @@ impl Explain for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Error::Image(e) => e.hint(),
+            Error::System(SysError { errno: Errno::EACCES | Errno::EROFS, .. }) => Some("DRYDOCK_HOME=/some/folder/of/yours drydock lab".into()),
+            Error::System(SysError { errno: Errno::ENOSPC, .. }) => Some("make room; the lab takes about 100 MB beside what you do in it".into()),
             Error::Told { try_this, .. } => try_this.clone(),
             Error::NoProgram { try_this, .. } => Some(try_this.clone()),
             Error::NoKernel { .. } => Some("drydock lab fetch, where apt is; else drydock lab --kernel /path/of/vmlinuz".into()),

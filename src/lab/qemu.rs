@@ -12,6 +12,7 @@ use crate::kernel::trial::which;
 use crate::kernel::{OrSys, session};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -117,8 +118,11 @@ pub(super) fn start(machine: &Machine<'_>, acceleration: Acceleration, console: 
         ours.push(mine);
         theirs.push(OwnedFd::from(its));
     }
-    arguments(&mut command, machine, acceleration, console);
-    for (number, end) in theirs.iter().enumerate() {
+    arguments(&mut command, machine, acceleration);
+    let (said, console_end) = UnixStream::pair().or_sys("make the lab's console")?;
+    command.arg("-chardev").arg(format!("socket,id=console,fd={}", console_end.as_raw_fd()));
+    theirs.push(OwnedFd::from(console_end));
+    for (number, end) in theirs[..=SESSIONS].iter().enumerate() {
         command.arg("-chardev").arg(format!("socket,id=port{number},fd={}", end.as_raw_fd()));
         command.arg("-device").arg(format!("virtserialport,chardev=port{number},name=drydock.{number},nr={}", number + 1));
     }
@@ -131,10 +135,25 @@ pub(super) fn start(machine: &Machine<'_>, acceleration: Acceleration, console: 
     // A group of its own: Ctrl-C at the terminal that began the lab is not for it.
     session::ends_with_us(command.process_group(0));
     let qemu = command.spawn().or_sys_with(|| format!("run {}", command.get_program().to_string_lossy()))?;
+    keep_console(said, console)?;
     Ok(Running { qemu, ports: ours })
 }
 
-fn arguments(command: &mut Command, machine: &Machine<'_>, acceleration: Acceleration, console: &Path) {
+/// The most that is kept of what the guest's kernel says, in bytes: whoever is root in there could
+/// fill the host's disk otherwise.
+const CONSOLE_KEPT: u64 = 1 << 20;
+
+/// Writes the console's beginning to a file, and reads the rest for nothing.
+fn keep_console(mut said: UnixStream, to: &Path) -> Result<(), Error> {
+    let mut file = File::create(to).or_sys_with(|| format!("write {}", to.display()))?;
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut (&mut said).take(CONSOLE_KEPT), &mut file);
+        let _ = std::io::copy(&mut said, &mut std::io::sink());
+    });
+    Ok(())
+}
+
+fn arguments(command: &mut Command, machine: &Machine<'_>, acceleration: Acceleration) {
     let arm = std::env::consts::ARCH == "aarch64";
     command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", "drydock-lab"]);
     command.args(match (acceleration, arm) {
@@ -155,7 +174,7 @@ fn arguments(command: &mut Command, machine: &Machine<'_>, acceleration: Acceler
     let routing = if acceleration == Acceleration::Tcg && !arm { " acpi=noirq pci=nomsi" } else { "" };
     let init = format!("rdinit={} HOME=/root USER=root PATH={PATH}", super::pack::INIT);
     command.arg("-append").arg(format!("console={console_device} quiet panic=-1{routing} {init}"));
-    command.arg("-chardev").arg(format!("file,id=console,path={}", escaped(console))).args(["-serial", "chardev:console"]);
+    command.args(["-serial", "chardev:console"]);
     // A full host gives the guest an error instead of stopping it.
     command.arg("-drive").arg(format!("file={},if=virtio,format=raw,cache=writeback,discard=unmap,werror=report", escaped(machine.disk)));
     command.arg("-device").arg(format!("virtio-serial-pci,max_ports={}", SESSIONS + 2));

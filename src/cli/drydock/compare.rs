@@ -56,7 +56,7 @@ fn draw(measured: &Comparison) {
     let host = measured.host_boot_id.get(..8).unwrap_or("");
     let same = container.boot_id == measured.host_boot_id;
     out::wrapped("", &format!("This machine runs {} and its boot id begins with {host}: {} the container's, and {} the VM's.", measured.host_kernel, if same { "also" } else { "not" }, if vm.boot_id == measured.host_boot_id { "also" } else { "not" }));
-    let how = if measured.acceleration == "kvm" { "The VM ran on the processor itself (KVM)." } else { "The VM's processor was emulated in software; with KVM it is ready in well below a second." };
+    let how = if measured.acceleration == "kvm" { "The VM ran on the processor itself (KVM)." } else { "The VM's processor was emulated in software; with KVM it would be quicker." };
     out::wrapped("", how);
 }
 

@@ -200,6 +200,8 @@ fn on_pipes(command: &mut Command, slot: &Slot) -> Result<Session, SysError> {
 fn follow(mut child: Child, streams: Vec<(OwnedFd, Kind)>, slot: &Slot) -> Result<(), SysError> {
     let leader = i32::try_from(child.id()).unwrap_or(-1);
     let process = Pidfd::open(leader)?;
+    // The agent is spared when memory runs out (see there); what it starts is not.
+    let _ = std::fs::write(format!("/proc/{leader}/oom_score_adj"), "0");
     let (over, end) = std::io::pipe().or_sys("make a pipe")?;
     let mut pumps = Vec::new();
     for (from, kind) in streams {
