@@ -162,7 +162,7 @@ fn what_a_container_changed_is_told_and_becomes_a_layer_that_says_the_same() {
 }
 
 #[test]
-fn a_saved_image_loads_again_with_the_same_digests_as_tar_gzip_and_folder() {
+fn a_saved_image_loads_again_with_the_same_digests_as_tar_gzip_zstd_and_folder() {
     let (here, there) = (room(), room());
     let (store, base) = store(&here);
     let file = here.path().join("base.tar");
@@ -179,7 +179,10 @@ fn a_saved_image_loads_again_with_the_same_digests_as_tar_gzip_and_folder() {
     gzip.write_all(&fs::read(&file).unwrap()).unwrap();
     gzip.finish().unwrap();
 
-    for (i, source) in [&file, &folder, &packed].into_iter().enumerate() {
+    let frames = here.path().join("base.tar.zst");
+    fs::write(&frames, zstd::encode_all(fs::read(&file).unwrap().as_slice(), 1).unwrap()).unwrap();
+
+    for (i, source) in [&file, &folder, &packed, &frames].into_iter().enumerate() {
         let archive = Archive::open(source).unwrap();
         let images = archive.images().unwrap();
         assert_eq!(images[0].digest.as_ref(), Some(&base.digest));
@@ -214,7 +217,13 @@ fn an_archive_of_the_time_before_the_layout_is_loaded_too() {
     for (i, layer) in base.manifest.layers().iter().enumerate() {
         let mut plain = Vec::new();
         std::io::copy(&mut drydock::image::layer::tar_of(store.blob(layer.digest()).unwrap()).unwrap(), &mut plain).unwrap();
-        add(&format!("{i}/layer.tar"), &plain);
+        // Layers of the three kinds that there are, all under Docker's old file name.
+        let stored = match i {
+            0 => plain,
+            1 => zstd::encode_all(plain.as_slice(), 1).unwrap(),
+            _ => fs::read(store.blob_path(layer.digest())).unwrap(),
+        };
+        add(&format!("{i}/layer.tar"), &stored);
         names.push(format!("{i}/layer.tar"));
     }
     let manifest = serde_json::json!([{ "Config": "config.json", "RepoTags": ["old:1"], "Layers": names }]);
@@ -224,6 +233,8 @@ fn an_archive_of_the_time_before_the_layout_is_loaded_too() {
     let other = Store::open(&room.path().join("other"));
     let loaded = save::load(&other, &Archive::open(&file).unwrap()).unwrap();
     assert_eq!((loaded[0].1.as_slice(), &loaded[0].0.id), (["old:1".to_owned()].as_slice(), &base.id));
+    let types: Vec<String> = loaded[0].0.manifest.layers().iter().map(|l| l.media_type().to_string()).collect();
+    assert_eq!(types, ["tar", "tar+zstd", "tar+gzip"].map(|kind| format!("application/vnd.oci.image.layer.v1.{kind}")));
 }
 
 #[test]

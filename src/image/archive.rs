@@ -7,17 +7,16 @@
 
 use super::aside::fresh;
 use super::error::at;
-use super::layer::{self, Hashing, broken_tar, tar_of};
+use super::layer::{self, Compression, Hashing, broken_tar, tar_of};
 use super::store::{check_digest, name_of, parse};
 use super::{Error, Reference};
 use crate::kernel::{OrSys, SysError};
-use flate2::bufread::MultiGzDecoder;
 use nix::errno::Errno;
 use oci_spec::image::{Arch, Descriptor, Digest, ImageConfiguration, ImageIndex, ImageManifest, MediaType, Os};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
@@ -99,21 +98,21 @@ struct DockerLine {
 }
 
 impl Archive {
-    /// Opens a folder in the layout's form, or a tar, gzipped or not.
+    /// Opens a folder in the layout's form, or a tar: plain, gzip or zstd.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let file = File::open(path).or_sys_with(|| at("open", path))?;
         let shown = path.display().to_string();
         if file.metadata().or_sys_with(|| at("read", path))?.is_dir() {
             return Ok(Self { shown, members: Members::Folder(path.to_owned()) });
         }
-        let mut start = [0; 2];
-        let gzipped = file.read_exact_at(&mut start, 0).is_ok() && start == [0x1f, 0x8b];
-        let file = if gzipped { spool(MultiGzDecoder::new(BufReader::new(file)), &std::env::temp_dir())? } else { file };
+        let mut start = [0; 4];
+        let plain = file.read_exact_at(&mut start, 0).is_err() || Compression::of(&start) == Compression::None;
+        let file = if plain { file } else { spool(tar_of(file)?, &std::env::temp_dir())? };
         Self::of_tar(file, shown)
     }
 
     /// Reads an archive from a pipe. It is kept in a file without a name in `folder` for as long as it is open.
-    pub fn from_pipe(from: impl Read, folder: &Path) -> Result<Self, Error> {
+    pub fn from_pipe(from: impl Read + Send, folder: &Path) -> Result<Self, Error> {
         let tar = tar_of(from)?;
         Self::of_tar(spool(tar, folder)?, "standard input".to_owned())
     }
@@ -222,7 +221,7 @@ impl Archive {
     }
 
     /// A layer's bytes, as they are stored.
-    pub(super) fn layer(&self, layer: &PackedLayer) -> Result<Box<dyn Read + '_>, Error> {
+    pub(super) fn layer(&self, layer: &PackedLayer) -> Result<Box<dyn Read + Send + '_>, Error> {
         self.open_member(&layer.member)
     }
 
@@ -313,7 +312,7 @@ impl Archive {
         }
     }
 
-    fn open_member(&self, member: &Path) -> Result<Box<dyn Read + '_>, Error> {
+    fn open_member(&self, member: &Path) -> Result<Box<dyn Read + Send + '_>, Error> {
         let missing = || SysError::new(format!("open {} in {}", member.display(), self.shown), Errno::ENOENT);
         match &self.members {
             Members::Folder(folder) => {

@@ -1,4 +1,4 @@
-//! A layer as bytes: a tar archive, gzipped for storage, with two digests.
+//! A layer as bytes: a tar archive, compressed for storage, with two digests.
 //!
 //! The *digest* names the stored (compressed) bytes, the *diff ID* the tar inside. Compressing again
 //! changes the first and never the second (OCI image spec, layer.md and config.md).
@@ -8,10 +8,9 @@ use super::Error;
 use crate::kernel::OrSys;
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use flate2::Compression;
 use oci_spec::image::{Descriptor, Digest, MediaType};
 use sha2::{Digest as _, Sha256};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::str::FromStr;
 
 /// The digest of what a hasher has seen.
@@ -55,17 +54,52 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-/// The tar inside a layer, whatever it is compressed with: gzip or nothing.
-pub fn tar_of<'a>(layer: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Error> {
-    let mut reader = BufReader::with_capacity(1 << 16, layer);
-    let start = reader.fill_buf().or_sys("read the layer")?;
-    match start {
-        [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(reader))),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            Err(Error::malformed("the layer", "it is compressed with zstd, and skiff reads gzip and plain tar"))
+/// What a layer or an archive is compressed with, told by its first bytes (RFC 1952, RFC 8878).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, with one member or several.
+    Gzip,
+    /// Zstandard, with one frame or several.
+    Zstd,
+}
+
+impl Compression {
+    /// Of a stream that begins with `start`; four bytes are enough.
+    pub fn of(start: &[u8]) -> Self {
+        match start {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            // A frame to be skipped, with which some tools begin their archives.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            _ => Self::None,
         }
-        _ => Ok(Box::new(reader)),
     }
+
+    /// What a layer that is stored so is called in a manifest.
+    pub fn layer_type(self) -> MediaType {
+        match self {
+            Self::None => MediaType::ImageLayer,
+            Self::Gzip => MediaType::ImageLayerGzip,
+            Self::Zstd => MediaType::ImageLayerZstd,
+        }
+    }
+}
+
+/// The tar inside a layer, whatever it is compressed with: gzip, zstd or nothing.
+pub fn tar_of<'a>(layer: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>, Error> {
+    let mut reader = BufReader::with_capacity(1 << 17, layer);
+    // A pipe may give a byte at a time.
+    let mut start = Vec::with_capacity(4);
+    reader.by_ref().take(4).read_to_end(&mut start).or_sys("read the layer")?;
+    let kind = Compression::of(&start);
+    let reader = BufReader::with_capacity(1 << 17, io::Cursor::new(start).chain(reader));
+    Ok(match kind {
+        Compression::Gzip => Box::new(MultiGzDecoder::new(reader)),
+        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(reader).or_sys("read the layer")?),
+        Compression::None => Box::new(reader),
+    })
 }
 
 /// What is wrong with a tar, for people: the library quotes the bytes that it could not read.
@@ -95,7 +129,7 @@ pub struct LayerWriter {
 impl LayerWriter {
     /// Compresses into `blob`. The gzip header has no time in it: the same tar gives the same digest.
     pub fn new(blob: BlobWriter) -> Self {
-        Self { gzip: GzEncoder::new(blob, Compression::default()), hasher: Sha256::new() }
+        Self { gzip: GzEncoder::new(blob, flate2::Compression::default()), hasher: Sha256::new() }
     }
 
     /// Ends the layer: now it is in the store.

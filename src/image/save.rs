@@ -5,7 +5,7 @@
 
 use super::aside::Aside;
 use super::archive::{Archive, CONTAINERD_NAME, Packed};
-use super::layer::{LayerWriter, tar_of};
+use super::layer::{Compression, LayerWriter, tar_of};
 use super::store::{named, parse};
 use super::writer::Writer;
 use super::{Error, Image, Reference, Store, changes};
@@ -135,13 +135,12 @@ fn store_packed(writer: &Writer<'_>, archive: &Archive, packed: &Packed) -> Resu
             }
             None => {
                 let mut blob = writer.blob()?;
-                let mut start = [0; 2];
+                let mut start = Vec::with_capacity(4);
                 let mut bytes = archive.layer(layer)?;
-                let n = bytes.read(&mut start).or_sys("read a layer")?;
-                blob.write_all(&start[..n]).or_sys("write a layer")?;
+                bytes.by_ref().take(4).read_to_end(&mut start).or_sys("read a layer")?;
+                blob.write_all(&start).or_sys("write a layer")?;
                 io::copy(&mut bytes, &mut blob).or_sys("write a layer")?;
-                let kind = if start == [0x1f, 0x8b] { MediaType::ImageLayerGzip } else { MediaType::ImageLayer };
-                layers.push(blob.finish(kind)?);
+                layers.push(blob.finish(Compression::of(&start).layer_type())?);
             }
         }
     }
@@ -156,7 +155,7 @@ fn store_packed(writer: &Writer<'_>, archive: &Archive, packed: &Packed) -> Resu
 
 /// Makes an image of one layer from a tar of a whole root filesystem, gzipped or not; `changes` set
 /// members of its config, as in [`Commit`].
-pub fn import(store: &Store, from: impl Read, name: Option<&Reference>, comment: &str, changes: &[(String, Value)]) -> Result<Image, Error> {
+pub fn import(store: &Store, from: impl Read + Send, name: Option<&Reference>, comment: &str, changes: &[(String, Value)]) -> Result<Image, Error> {
     let writer = store.write()?;
     let mut layer = writer.layer()?;
     copy_tar(tar_of(from)?, &mut layer)?;

@@ -8,12 +8,14 @@
 //! ```
 //!
 //! Reading takes no lock: every file is written aside and renamed, so it is whole or not there.
-//! Writers take turns (flock(2) on `images/.lock`); what lies in `images/.aside` when the lock is
-//! had was left by one that died, and is removed.
+//! Several may write at once: each works in a folder of its own in `images/.aside`, where it also
+//! notes what it needs, and takes `images/.lock` (flock(2)) only for the moment in which a name is
+//! given or something is removed. What one left that died is removed by the next.
 
+use super::aside::Lock;
 use super::error::at;
 use super::writer::Writer;
-use super::{Error, Progress, Reference, base, unpack};
+use super::{Error, Progress, Reference, base, layers};
 use crate::kernel::OrSys;
 use oci_spec::image::{
     ANNOTATION_REF_NAME, Descriptor, Digest, ImageConfiguration, ImageIndex, ImageManifest, MediaType,
@@ -156,12 +158,17 @@ impl Store {
         Writer::open(self)
     }
 
+    /// Held while a name is given or something is removed.
+    pub(super) fn lock(&self) -> Result<Lock, Error> {
+        Lock::exclusive(&self.layout().join(".lock"))
+    }
+
     /// Removes what a process left that was killed while it changed the store or unpacked a layer.
     pub fn sweep(&self) -> Result<(), Error> {
         if self.layout().join(".aside").exists() {
             self.write()?;
         }
-        unpack::sweep(&self.root.join("layers"))
+        layers::sweep(&self.root.join("layers"))
     }
 
     pub(super) fn index(&self) -> Result<ImageIndex, Error> {
@@ -204,7 +211,7 @@ impl Image {
         for i in (0..self.layers.len()).filter(|i| !self.layers[*i].is_dir()) {
             let diff_id = sha256(&self.config.rootfs().diff_ids()[i], &self.id)?;
             let blob = Store::open(&self.root).blob(self.manifest.layers()[i].digest())?;
-            unpack::layer(&self.root.join("layers"), &diff_id, blob)?;
+            layers::unpack(&self.root.join("layers"), &diff_id, blob)?;
         }
         Ok(&self.layers)
     }

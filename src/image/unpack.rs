@@ -1,7 +1,4 @@
-//! A layer becomes a directory, once, for all that use it (openat2(2), mknod(2), overlayfs docs).
-//!
-//! Unpacked aside, synced and renamed to `layers/<diff ID>`: a directory of that name is whole. What
-//! the tar hashes to is compared with the diff ID before the rename, so it is also what was meant.
+//! A layer's tar becomes a directory (openat2(2), mknod(2), overlayfs docs).
 //!
 //! A layer may be hostile. Every name is taken apart here; its parent is opened with
 //! RESOLVE_BENEATH, so neither `..` nor a symbolic link leads out of the directory, and the last
@@ -13,10 +10,9 @@
 //! An ordinary user's files stay theirs: owners are set by root only, and device nodes, which only
 //! root can make, are left out, as a container's /dev is made anew at each start.
 
-use super::aside::{Lock, sync_parent};
+use super::aside::remove_tree;
 use super::error::at;
-use super::layer::{Hashing, broken_tar, tar_of};
-use super::store::check_digest;
+use super::layer::broken_tar;
 use super::Error;
 use crate::kernel::{OrSys, SysError, userns};
 use nix::errno::Errno;
@@ -24,13 +20,11 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{self, FchmodatFlags, Mode, SFlag, UtimensatFlags};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{self, Gid, LinkatFlags, Uid, UnlinkatFlags};
-use oci_spec::image::Digest;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tar::EntryType;
 
@@ -38,97 +32,6 @@ use tar::EntryType;
 pub const WHITEOUT: &str = ".wh.";
 /// The entry that hides all that lower layers have in its directory.
 pub const OPAQUE: &str = ".wh..wh..opq";
-
-/// Unpacks `blob` to `layers/<diff ID>`, unless another process did meanwhile.
-pub fn layer(layers: &Path, diff_id: &Digest, blob: impl Read) -> Result<(), Error> {
-    let dir = layers.join(diff_id.digest());
-    let turn = Turn::take(layers)?;
-    if dir.is_dir() {
-        return Ok(());
-    }
-    let aside = turn.aside.join("layer");
-    fs::create_dir(&aside).or_sys_with(|| at("create", &aside))?;
-    let unpacked = unpack_and_check(&aside, diff_id, blob).and_then(|()| {
-        let root = File::open(&aside).or_sys_with(|| at("open", &aside))?;
-        unistd::syncfs(&root).or_sys_with(|| at("write", &aside))?;
-        Ok(fs::rename(&aside, &dir).or_sys_with(|| at("create", &dir))?)
-    });
-    unpacked?;
-    sync_parent(&dir)
-}
-
-/// Removes an unpacked layer: renamed away first, so that a half-removed one is never taken for whole.
-pub fn remove(layers: &Path, diff_id: &Digest) -> Result<(), Error> {
-    let dir = layers.join(diff_id.digest());
-    if !dir.exists() {
-        return Ok(());
-    }
-    let turn = Turn::take(layers)?;
-    // What is in the turn's folder goes with the turn.
-    Ok(fs::rename(&dir, turn.aside.join("layer")).or_sys_with(|| at("remove", &dir))?)
-}
-
-/// The right to unpack and to remove layers, one process at a time, and a folder to do it in.
-struct Turn {
-    aside: PathBuf,
-    _lock: Lock,
-}
-
-impl Turn {
-    /// Waits for it, and removes what a dead process left half-done.
-    fn take(layers: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(layers).or_sys_with(|| at("create", layers))?;
-        // Its owner's alone: an image may hold set-user-ID programs, which would be any user's to run.
-        fs::set_permissions(layers, fs::Permissions::from_mode(0o700)).or_sys_with(|| at("protect", layers))?;
-        let lock = Lock::exclusive(&layers.join(".lock"))?;
-        let aside = layers.join(".aside");
-        if aside.exists() {
-            remove_tree(&aside)?;
-        }
-        fs::create_dir(&aside).or_sys_with(|| at("create", &aside))?;
-        Ok(Self { aside, _lock: lock })
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let _ = remove_tree(&self.aside);
-    }
-}
-
-/// Removes what a process left that died while it unpacked.
-pub(super) fn sweep(layers: &Path) -> Result<(), Error> {
-    if layers.join(".aside").exists() {
-        Turn::take(layers)?;
-    }
-    Ok(())
-}
-
-fn unpack_and_check(dir: &Path, diff_id: &Digest, blob: impl Read) -> Result<(), Error> {
-    let mut tar = Hashing::new(tar_of(blob)?);
-    tree(dir, &mut tar)?;
-    let (found, _) = tar.finish().map_err(|e| Error::malformed("the layer", e))?;
-    check_digest("layer", diff_id, &found)
-}
-
-/// Removes a directory with all that is in it, also where it may not be written by its own owner.
-pub(super) fn remove_tree(dir: &Path) -> Result<(), Error> {
-    fn open_up(dir: &Path) {
-        let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|t| t.is_dir()) {
-                open_up(&entry.path());
-            }
-        }
-    }
-    match fs::remove_dir_all(dir) {
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(dir);
-            Ok(fs::remove_dir_all(dir).or_sys_with(|| at("remove", dir))?)
-        }
-        other => Ok(other.or_sys_with(|| at("remove", dir))?),
-    }
-}
 
 /// Unpacks the tar `from` into the empty directory `dir`.
 pub fn tree(dir: &Path, from: impl Read) -> Result<(), Error> {

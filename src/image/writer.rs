@@ -1,85 +1,73 @@
 //! Changing the store: blobs come in under the digest of their bytes, then a name makes them an image.
 //!
-//! One writer at a time (flock(2) on `images/.lock`). A writer that is dropped before it gave its
-//! manifest a name takes back every blob that it brought: a failed load leaves the store as it was.
+//! Several may write at once. Each notes in a folder of its own which blobs and layers it needs, those
+//! that it brings and those that it found there, and nobody removes what a living writer has noted.
+//! A writer that is dropped before it gave its manifest a name takes back every blob that it brought
+//! and nobody else needs: a failed load leaves the store as it was.
 
-use super::aside::{Aside, Lock, write_whole};
+use super::aside::{self, Aside, Workspace, fresh_name, remove_tree, write_whole};
+use super::collect::{self, USES, Use, names_in};
 use super::error::at;
-use super::layer::{self, Hashing, LayerWriter};
+use super::layer::{self, LayerWriter};
 use super::store::{Image, Store, check_digest, name_of, named};
-use super::{Error, unpack};
-use crate::kernel::OrSys;
+use super::Error;
+use crate::kernel::{OrSys, SysError};
+use nix::errno::Errno;
 use oci_spec::image::{Descriptor, Digest, ImageIndex, MediaType};
 use sha2::{Digest as _, Sha256};
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::rc::Rc;
-use std::str::FromStr;
+use std::sync::Arc;
 
-/// The right to change the store, until it is dropped.
+/// One of those who change the store, until it is dropped. May be shared by threads.
 #[derive(Debug)]
 pub struct Writer<'a> {
     store: &'a Store,
-    /// Blobs that came in and belong to no named image yet.
-    unnamed: Rc<RefCell<Vec<PathBuf>>>,
-    /// Layers that were unpacked for it.
-    unpacked: RefCell<Vec<Digest>>,
-    _lock: Lock,
+    shared: Arc<Shared>,
+}
+
+/// What a writer and the blobs that it writes have in common.
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    work: Workspace,
 }
 
 impl<'a> Writer<'a> {
-    /// Takes the writers' lock, and makes the layout if it is not there.
+    /// Makes the layout if it is not there, and removes what a dead writer left.
     pub(super) fn open(store: &'a Store) -> Result<Self, Error> {
         let layout = store.layout();
         let blobs = layout.join("blobs/sha256");
         fs::create_dir_all(&blobs).or_sys_with(|| at("create", &blobs))?;
-        let lock = Lock::exclusive(&layout.join(".lock"))?;
-        let aside = layout.join(".aside");
-        // It is there only while somebody writes: the writer before has died.
-        let died = aside.exists();
-        if died {
-            fs::remove_dir_all(&aside).or_sys_with(|| at("remove", &aside))?;
-        }
-        fs::create_dir(&aside).or_sys_with(|| at("create", &aside))?;
+        let lock = store.lock()?;
+        let died = aside::bury(&layout.join(".aside"))?;
+        let work = Workspace::make(&layout.join(".aside"), &fresh_name())?;
+        let work = work.ok_or_else(|| SysError::new(at("lock a folder in", &layout), Errno::EBUSY))?;
+        fs::create_dir(work.path().join(USES)).or_sys_with(|| at("create a folder in", work.path()))?;
         let version = layout.join("oci-layout");
         if !version.exists() {
-            write_whole(&aside, &version, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+            write_whole(work.path(), &version, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         }
-        let writer = Writer { store, unnamed: Rc::default(), unpacked: RefCell::default(), _lock: lock };
         if died {
-            writer.sweep()?;
+            collect::sweep(store)?;
         }
-        Ok(writer)
+        drop(lock);
+        Ok(Writer { store, shared: Arc::new(Shared { store: store.clone(), work }) })
     }
 
-    /// Removes blobs and layers that no image uses: what a writer brought that never came to name it.
-    fn sweep(&self) -> Result<(), Error> {
-        let images: Result<Vec<Image>, Error> = self.store.entries()?.iter().map(|e| self.store.image(&e.digest)).collect();
-        // Where an image cannot be read, nobody knows what it uses.
-        let Ok(images) = images else { return Ok(()) };
-        let used: BTreeSet<PathBuf> = images.iter().flat_map(blobs_of).map(|d| self.store.blob_path(&d)).collect();
-        let unpacked: BTreeSet<&PathBuf> = images.iter().flat_map(|i| &i.layers).collect();
-        let layers = self.store.root.join("layers");
-        for path in paths_in(&self.store.layout().join("blobs/sha256")).filter(|p| !used.contains(p)) {
-            fs::remove_file(&path).or_sys_with(|| at("remove", &path))?;
-        }
-        for path in paths_in(&layers).filter(|p| !unpacked.contains(p)) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if let Ok(diff_id) = Digest::from_str(&format!("sha256:{name}")) {
-                unpack::remove(&layers, &diff_id)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A blob to be written.
+    /// A blob to be written. It may be sent to another thread, and outlive no store.
     pub fn blob(&self) -> Result<BlobWriter, Error> {
-        let blobs = self.store.layout().join("blobs/sha256");
-        let unnamed = Rc::clone(&self.unnamed);
-        Ok(BlobWriter { aside: Aside::new(&self.aside())?, hasher: Sha256::new(), size: 0, blobs, unnamed })
+        let aside = Aside::new(self.shared.work.path())?;
+        Ok(BlobWriter { aside, hasher: Sha256::new(), size: 0, shared: Arc::clone(&self.shared) })
+    }
+
+    /// Whether the store has this blob; if so, nobody removes it until this writer ends.
+    pub fn has(&self, digest: &Digest) -> Result<bool, Error> {
+        let _lock = self.store.lock()?;
+        self.shared.claim(&Use::Blob(digest))?;
+        Ok(self.store.blob_path(digest).exists())
     }
 
     /// A layer to be written, as tar.
@@ -89,7 +77,7 @@ impl<'a> Writer<'a> {
 
     /// Where to put a file for the time of this write.
     pub(super) fn aside(&self) -> PathBuf {
-        self.store.layout().join(".aside")
+        self.shared.work.path().to_owned()
     }
 
     /// Stores some bytes.
@@ -101,18 +89,14 @@ impl<'a> Writer<'a> {
 
     /// Stores what `from` holds if it hashes to what `descriptor` says.
     pub fn copy(&self, from: impl Read, descriptor: &Descriptor) -> Result<(), Error> {
-        let path = self.store.blob_path(descriptor.digest());
-        if path.exists() {
+        if self.has(descriptor.digest())? {
             return Ok(());
         }
-        let mut aside = Aside::new(&self.aside())?;
-        let mut hashing = Hashing::new(from.take(descriptor.size().saturating_add(1)));
-        io::copy(&mut hashing, &mut aside).or_sys_with(|| at("write", &path))?;
-        let (found, _) = hashing.finish().or_sys("read a blob")?;
-        check_digest("blob", descriptor.digest(), &found)?;
-        aside.keep(&path)?;
-        self.unnamed.borrow_mut().push(path);
-        Ok(())
+        let mut blob = self.blob()?;
+        let path = self.store.blob_path(descriptor.digest());
+        // One byte more than promised is enough to show that it is another.
+        io::copy(&mut from.take(descriptor.size().saturating_add(1)), &mut blob).or_sys_with(|| at("write", &path))?;
+        blob.finish_as(descriptor)
     }
 
     /// Stores the manifest of a config and its layers.
@@ -128,14 +112,19 @@ impl<'a> Writer<'a> {
 
     /// Unpacks the layers of an image that has no name yet: what is hostile or damaged shows now.
     pub fn unpack(&self, image: &Image) -> Result<(), Error> {
-        let new = image.layers.iter().zip(image.config.rootfs().diff_ids()).filter(|(dir, _)| !dir.is_dir());
-        self.unpacked.borrow_mut().extend(new.filter_map(|(_, diff_id)| Digest::from_str(diff_id).ok()));
+        let lock = self.store.lock()?;
+        for dir in &image.layers {
+            self.shared.claim(&Use::Layer(dir))?;
+        }
+        drop(lock);
         image.layer_dirs()?;
         Ok(())
     }
 
     /// Gives an image its names. Another image that had one keeps its place, nameless.
     pub fn name(&self, manifest: &Descriptor, names: &[String]) -> Result<(), Error> {
+        let _lock = self.store.lock()?;
+        collect::check_whole(self.store, manifest.digest())?;
         let mut index = self.store.index()?;
         let entries = index.manifests().clone();
         let taken = |d: &Descriptor| name_of(d).is_some_and(|n| names.iter().any(|name| name == n));
@@ -159,15 +148,13 @@ impl<'a> Writer<'a> {
             name_of(d).is_some() || (!has_name.contains(&digest) && nameless.insert(digest))
         });
         index.set_manifests(kept);
-        self.write_index(&index)?;
-        self.unnamed.borrow_mut().clear();
-        self.unpacked.borrow_mut().clear();
-        Ok(())
+        self.write_index(&index)
     }
 
     /// Takes one name away, or with `None` the image's line altogether. Gives what was removed with
     /// the last line: the digests that no other image uses.
     pub fn forget(&self, digest: &Digest, name: Option<&str>) -> Result<Vec<Digest>, Error> {
+        let _lock = self.store.lock()?;
         let mut index = self.store.index()?;
         let mut lines = index.manifests().clone();
         lines.retain(|d| d.digest() != digest || name.is_some_and(|n| name_of(d) != Some(n)));
@@ -176,11 +163,12 @@ impl<'a> Writer<'a> {
         if index.manifests().iter().any(|d| d.digest() == digest) {
             return Ok(Vec::new());
         }
-        self.collect(&self.store.image(digest)?)
+        collect::remove_unused(self.store, &self.store.image(digest)?)
     }
 
     /// Takes one name away and keeps the image, nameless if that was its last.
     pub fn untag(&self, image: &Image, name: &str) -> Result<(), Error> {
+        let _lock = self.store.lock()?;
         let mut index = self.store.index()?;
         let Some(line) = index.manifests().iter().find(|d| name_of(d) == Some(name)).cloned() else { return Ok(()) };
         let mut lines = index.manifests().clone();
@@ -192,29 +180,6 @@ impl<'a> Writer<'a> {
         self.write_index(&index)
     }
 
-    /// Removes what only `image` used: its documents, layers, and their unpacked directories.
-    fn collect(&self, image: &Image) -> Result<Vec<Digest>, Error> {
-        let others: Vec<Image> = self.store.entries()?.iter().map(|e| self.store.image(&e.digest)).collect::<Result<_, _>>()?;
-        let used: BTreeSet<String> = others.iter().flat_map(blobs_of).map(|d| d.to_string()).collect();
-        let gone: Vec<Digest> = blobs_of(image).into_iter().filter(|d| !used.contains(d.as_ref())).collect();
-        let diff_ids = |i: &Image| i.config.rootfs().diff_ids().clone();
-        let used_diffs: BTreeSet<String> = others.iter().flat_map(diff_ids).collect();
-        let layers = self.store.root.join("layers");
-        for diff_id in diff_ids(image).iter().filter(|d| !used_diffs.contains(*d)) {
-            if let Ok(diff_id) = Digest::from_str(diff_id) {
-                unpack::remove(&layers, &diff_id)?;
-            }
-        }
-        for digest in &gone {
-            let path = self.store.blob_path(digest);
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e).or_sys_with(|| at("remove", &path)).map_err(Into::into),
-                _ => {}
-            }
-        }
-        Ok(gone)
-    }
-
     fn write_index(&self, index: &ImageIndex) -> Result<(), Error> {
         let path = self.store.layout().join("index.json");
         let text = serde_json::to_vec(index).map_err(|e| Error::malformed("index.json", e))?;
@@ -222,15 +187,24 @@ impl<'a> Writer<'a> {
     }
 }
 
-impl Drop for Writer<'_> {
+impl Shared {
+    /// Notes that this writer needs something. The caller holds the store's lock.
+    fn claim(&self, what: &Use<'_>) -> Result<(), Error> {
+        let path = self.work.path().join(USES).join(what.name());
+        File::create(&path).or_sys_with(|| at("create", &path))?;
+        Ok(())
+    }
+}
+
+impl Drop for Shared {
+    /// Takes back what it brought and no image came to have.
     fn drop(&mut self) {
-        for path in self.unnamed.borrow().iter() {
-            let _ = fs::remove_file(path);
+        let uses = self.work.path().join(USES);
+        if let Ok(_lock) = self.store.lock() {
+            let names = names_in(&uses);
+            let _ = remove_tree(&uses);
+            let _ = collect::release(&self.store, &names);
         }
-        for diff_id in self.unpacked.borrow().iter() {
-            let _ = unpack::remove(&self.store.root.join("layers"), diff_id);
-        }
-        let _ = fs::remove_dir_all(self.aside());
     }
 }
 
@@ -240,22 +214,36 @@ pub struct BlobWriter {
     aside: Aside,
     hasher: Sha256,
     size: u64,
-    blobs: PathBuf,
-    unnamed: Rc<RefCell<Vec<PathBuf>>>,
+    shared: Arc<Shared>,
 }
 
 impl BlobWriter {
     /// Ends the blob: synced, and named by what it hashes to.
     pub fn finish(self, media_type: MediaType) -> Result<Descriptor, Error> {
         let digest = layer::digest_of(self.hasher);
-        let path = self.blobs.join(digest.digest());
-        // The same bytes are there already: the ones written aside go.
-        if !path.exists() {
-            self.aside.keep(&path)?;
-            self.unnamed.borrow_mut().push(path);
-        }
+        keep(self.aside, &self.shared, &digest)?;
         Ok(Descriptor::new(media_type, self.size, digest))
     }
+
+    /// Ends the blob if it is the one that `descriptor` promised.
+    pub fn finish_as(self, descriptor: &Descriptor) -> Result<(), Error> {
+        let found = layer::digest_of(self.hasher);
+        check_digest("blob", descriptor.digest(), &found)?;
+        keep(self.aside, &self.shared, &found)
+    }
+}
+
+/// Gives a written blob its name. If the same bytes are there already, the ones written aside go.
+fn keep(aside: Aside, shared: &Shared, digest: &Digest) -> Result<(), Error> {
+    let path = shared.store.blob_path(digest);
+    // Before the lock: others need not wait for the disk.
+    aside.sync()?;
+    let _lock = shared.store.lock()?;
+    shared.claim(&Use::Blob(digest))?;
+    if !path.exists() {
+        aside.keep(&path)?;
+    }
+    Ok(())
 }
 
 impl Write for BlobWriter {
@@ -270,11 +258,3 @@ impl Write for BlobWriter {
     }
 }
 
-fn paths_in(folder: &std::path::Path) -> impl Iterator<Item = PathBuf> {
-    fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path())
-}
-
-fn blobs_of(image: &Image) -> Vec<Digest> {
-    let layers = image.manifest.layers().iter().map(|d| d.digest().clone());
-    layers.chain([image.digest.clone(), image.id.clone()]).collect()
-}

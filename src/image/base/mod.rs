@@ -10,6 +10,7 @@ mod contents;
 mod tree;
 
 use super::archive::Archive;
+use super::aside::Lock;
 use super::layer::LayerWriter;
 use super::save;
 use super::store::Store;
@@ -83,6 +84,8 @@ pub fn make(store: &Store, progress: &mut dyn FnMut(Progress)) -> Result<(), Err
     }
     let contents = contents::of_this_machine()?;
     let writer = store.write()?;
+    // Others may write meanwhile, but not make the same once more.
+    let _turn = Lock::exclusive(&store.layout().join(".base.lock"))?;
     if store.entries()?.iter().any(|e| e.name.as_deref() == Some(NAME)) {
         return Ok(());
     }

@@ -70,7 +70,7 @@ pub fn load(args: &Load, root: &Path) -> Outcome {
     let archive = match &args.input {
         Some(path) => Archive::open(path),
         None if std::io::stdin().is_terminal() => Err(Error::Terminal),
-        None => Archive::from_pipe(std::io::stdin().lock(), &std::env::temp_dir()),
+        None => Archive::from_pipe(std::io::stdin(), &std::env::temp_dir()),
     };
     for (image, names) in store::load(&opened, &archive.map_err(boxed)?).map_err(boxed)? {
         if args.quiet {
@@ -89,7 +89,7 @@ pub fn load(args: &Load, root: &Path) -> Outcome {
 /// Makes an image from a root filesystem.
 pub fn import(args: &Import, root: &Path) -> Outcome {
     let name = super::new_name(args.name.as_deref())?;
-    let from: Box<dyn Read> = if args.file == Path::new("-") { Box::new(std::io::stdin().lock()) } else { Box::new(open(&args.file)?) };
+    let from: Box<dyn Read + Send> = if args.file == Path::new("-") { Box::new(std::io::stdin()) } else { Box::new(open(&args.file)?) };
     let comment = args.message.clone().unwrap_or_else(|| format!("Imported from {}", args.file.display()));
     let config = super::change::instructions(&args.change).map_err(boxed)?;
     let image = store::import(&Store::open(root), from, name.as_ref(), &comment, &config).map_err(boxed)?;
