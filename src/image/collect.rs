@@ -5,7 +5,7 @@
 
 use super::error::at;
 use super::store::{Image, Store};
-use super::{Error, layers};
+use super::{Error, kept, layers};
 use crate::kernel::OrSys;
 use oci_spec::image::Digest;
 use std::collections::BTreeSet;
@@ -46,6 +46,7 @@ fn used(store: &Store) -> Result<BTreeSet<String>, Error> {
     for entry in store.entries()? {
         used.extend(parts_of(&store.image(&entry.digest)?));
     }
+    used.extend(names_in(&kept::folder(store)));
     let aside = store.layout().join(".aside");
     for writer in names_in(&aside) {
         used.extend(names_in(&aside.join(writer).join(USES)));

@@ -14,6 +14,7 @@ pub mod changes;
 mod collect;
 pub mod error;
 pub mod layer;
+pub mod kept;
 mod layers;
 pub mod reference;
 pub mod save;

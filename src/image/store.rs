@@ -39,7 +39,7 @@ pub struct Store {
 /// One image, its documents read.
 #[derive(Debug, Clone)]
 pub struct Image {
-    root: PathBuf,
+    pub(super) root: PathBuf,
     /// The layers' directories, lowest first; there once [`Image::layer_dirs`] or [`Store::obtain`] said so.
     pub layers: Vec<PathBuf>,
     /// Digest of the manifest: what a registry calls the image.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// One of those who change the store, until it is dropped. May be shared by threads.
 #[derive(Debug)]
 pub struct Writer<'a> {
-    store: &'a Store,
+    pub(super) store: &'a Store,
     shared: Arc<Shared>,
 }
 
