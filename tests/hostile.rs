@@ -187,10 +187,31 @@ fn the_program_that_started_a_container_is_not_the_containers_to_change() {
     let before = mode();
     // The container's command is the program that started it, and a child of that looks at it.
     let attempt = "chmod 4755 /proc/$PPID/exe 2>&1; exec 3</proc/$PPID/exe; chmod 4755 /proc/self/fd/3 2>&1";
-    for words in [&["run", "--rm", "--entrypoint", "/proc/self/exe", "base"][..], &["exec", "box", "/proc/self/exe"]] {
+    for words in [&["run", "--rm", "-v", "/tmp:/shared", "--entrypoint", "/proc/self/exe", "base"][..], &["exec", "box", "/proc/self/exe"]] {
         let (_, out, err) = outcome(&mut room.skiff(&[words, &["init", "sh", "-c", attempt]].concat()));
         let after = mode();
         fs::set_permissions(&skiff, fs::Permissions::from_mode(before)).expect("it is ours");
         assert_eq!((after, out.matches("Read-only file system").count()), (before, 2), "{words:?}: {out}{err}");
     }
+}
+
+#[test]
+fn a_command_that_leads_to_the_program_that_starts_it_is_refused() {
+    require!(Root);
+    let room = with_a_box(&[]);
+    let make = "printf '#!/proc/self/exe init\\n' >/script; printf '#! /script x\\n' >/second; ln -s /proc/self/exe /link; chmod +x /script /second;
+        cp /script /blind; chmod 111 /blind; mkdir /x; cp \"$(readlink -f /bin/true)\" /x/true; chmod 111 /x/true";
+    stdout(&mut room.skiff(&["exec", "box", "sh", "-c", make]));
+    stdout(&mut room.skiff(&["commit", "box", "trap"]));
+    for command in ["/proc/self/exe", "/script", "/second", "/link"] {
+        let (code, out, err) = outcome(&mut room.skiff(&["run", "--rm", "trap", command, "sh", "-c", "echo got in"]));
+        let expected = format!("error: cannot run {command}: EPERM\n  why: it leads to the program of skiff itself");
+        assert!(code == Some(126) && out.is_empty() && err.starts_with(&expected), "{command}: {code:?} {out}{err}");
+    }
+    // Without the right to read it, root inside could hide where a script leads.
+    let (code, out, err) = outcome(&mut room.skiff(&["run", "--rm", "--cap-drop", "ALL", "trap", "/blind", "sh", "-c", "echo got in"]));
+    assert!(code == Some(126) && out.is_empty() && err.starts_with("error: cannot run /blind: EACCES"), "{code:?} {out}{err}");
+    // Nobody else gains by it, and a program that may only be executed stays one.
+    let (code, out, err) = outcome(&mut room.skiff(&["run", "--rm", "-u", "1000", "trap", "/x/true"]));
+    assert_eq!(code, Some(0), "{out}{err}");
 }

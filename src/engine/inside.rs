@@ -6,6 +6,7 @@
 use super::hold::Upstream;
 use super::step::StepError;
 use crate::kernel::ns::Ns;
+use crate::kernel::sealed::{Identity, identity};
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
@@ -35,6 +36,8 @@ pub struct Inside {
     pub no_new_privs: bool,
     /// True when the user namespace is the host's: capabilities are the real ones.
     pub rootless: bool,
+    /// The file of the program that this process runs until exec; none where it could not be found.
+    pub program: Option<Identity>,
     /// What a step had to do otherwise than asked, in words for the person who asked.
     pub notes: Vec<String>,
     /// Standard input, output and error for exec, where they are not inherited.
@@ -57,6 +60,7 @@ impl Inside {
             joined: false,
             no_new_privs: false,
             rootless: !crate::kernel::userns::is_host_root(),
+            program: identity().ok(),
             notes: Vec::new(),
             stdio: Vec::new(),
             upstream,

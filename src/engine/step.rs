@@ -179,7 +179,8 @@ impl Explain for StepError {
     fn exit_code(&self) -> u8 {
         match self.errno() {
             Errno::ENOENT if self.what.starts_with("run ") => 127,
-            Errno::EACCES if self.what.starts_with("run ") => 126,
+            // The shell's word for "there, and not to be run".
+            Errno::EACCES | Errno::EPERM | Errno::ENOEXEC | Errno::ENOTDIR | Errno::ELOOP if self.what.starts_with("run ") => 126,
             _ => 125,
         }
     }

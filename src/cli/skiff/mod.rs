@@ -83,12 +83,6 @@ struct Init {
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
-    // Those that put this very process into a container. Before the command line is parsed, which
-    // would be done twice; whoever names a container `run` loses a millisecond.
-    if std::env::args_os().any(|word| word == "run" || word == "exec" || word == "step") && crate::kernel::userns::is_host_root() {
-        // Where even this is refused, the first namespace will be too, and says why.
-        let _ = crate::kernel::sealed::run_read_only();
-    }
     // Docker's code for a command line that it does not understand.
     let cli = match usage::parse::<Cli>(125) {
         Ok(cli) => cli,
@@ -104,6 +98,16 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Outcome {
+    let entered = match &cli.command {
+        Command::Exec(_) | Command::Step(_) => true,
+        Command::Run(args) => args.shares_files(),
+        _ => false,
+    };
+    // A container whose files somebody else may change until the command starts must not get hold of
+    // this program. Where even starting again is refused, the first namespace will be too, and says why.
+    if entered && crate::kernel::userns::is_host_root() {
+        let _ = crate::kernel::sealed::run_read_only();
+    }
     let root = cli.root.unwrap_or_else(default_root);
     let root = std::path::absolute(&root).unwrap_or(root);
     if !matches!(cli.command, Command::Run(_) | Command::Exec(_) | Command::Step(_) | Command::Init(_)) {

@@ -127,6 +127,14 @@ pub struct Run {
     command: Vec<String>,
 }
 
+impl Run {
+    /// True if others than this process may change the container's files, or enter it, before its
+    /// command starts.
+    pub fn shares_files(&self) -> bool {
+        self.step || self.privileged || self.pid.is_some() || !self.volume.is_empty() || !self.mount.is_empty()
+    }
+}
+
 /// Runs it.
 pub fn run(args: Run, root: &Path) -> Outcome {
     let (dry_run, step) = (args.dry_run, args.step);

@@ -6,7 +6,7 @@
 
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
-use crate::kernel::{OrSys, SysError, mount, pidfd};
+use crate::kernel::{OrSys, SysError, mount, pidfd, sealed};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
@@ -39,6 +39,7 @@ impl Carry for Exec {
     // ANCHOR: exec
     fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
         let program = self.find()?;
+        self.spare_our_own(&program, inside)?;
         let argv = strings(&self.argv)?;
         let env = strings(&self.env)?;
         take_stdio(inside)?;
@@ -79,6 +80,24 @@ impl Exec {
             }
         }
         Err(self.failed(refused))
+    }
+
+    /// A command that leads back to skiff's own file would put that file into the container's hands
+    /// (CVE-2019-5736).
+    fn spare_our_own(&self, program: &Path, inside: &Inside) -> Result<(), StepError> {
+        let exposed = match inside.program {
+            Some(own) => sealed::exposed_by(program, own),
+            None => Ok(false),
+        };
+        match exposed {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(StepError::from(SysError::new(format!("run {}", program.display()), Errno::EPERM))
+                .because("it leads to the program of skiff itself, on the host, which a container must not get hold of")
+                .try_this("name a program of the image")),
+            Err(errno) => Err(StepError::from(SysError::new(format!("run {}", program.display()), errno))
+                .because("root in the container may run this file and not read it, so skiff cannot see whether it leads back to skiff's own program")
+                .try_this("chmod +r it in the image")),
+        }
     }
 
     fn failed(&self, errno: Errno) -> StepError {
