@@ -13,7 +13,7 @@ impl Container {
         let text = fs::read(&path).or_sys_with(|| format!("read {}", path.display()))?;
         let record: Record = serde_json::from_slice(&text).map_err(|e| Error::Damaged { path, reason: e.to_string() })?;
         let mut found = Self { store: store.to_owned(), record, lock: None };
-        let running = fs::read_to_string(found.folder().join("running")).ok().and_then(|pid| pid.parse().ok());
+        let running = fs::read_link(found.folder().join("running")).ok().and_then(|pid| pid.to_str()?.parse().ok());
         if let Some(pid) = running.filter(|_| found.record.status == Status::Creating) {
             found.record.status = Status::Running;
             found.record.pid = pid;
