@@ -100,10 +100,9 @@ fn from_tar(tar: impl Read, archive: &mut Archive<impl Write>) -> io::Result<()>
 
 fn programs(archive: &mut Archive<impl Write>) -> Result<(), Error> {
     let own = std::env::current_exe().or_sys("find this program's own file")?;
-    for (name, path) in [("drydock", own.clone()), ("skiff", own.with_file_name("skiff"))] {
-        let bytes = std::fs::read(&path).or_sys_with(|| format!("read {}", path.display()))?;
-        add(archive, &format!("/usr/bin/{name}"), 0o755, Node::File(&loaded(bytes)))?;
-    }
+    let bytes = std::fs::read(&own).or_sys_with(|| format!("read {}", own.display()))?;
+    add(archive, "/usr/bin/drydock", 0o755, Node::File(&loaded(bytes)))?;
+    add(archive, "/usr/bin/skiff", 0o777, Node::Link("drydock"))?;
     add(archive, INIT, 0o777, Node::Link("/usr/bin/drydock"))?;
     add(archive, MODPROBE, 0o777, Node::Link("/usr/bin/drydock"))
 }

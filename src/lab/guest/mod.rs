@@ -14,7 +14,13 @@ pub enum Role {
     Init,
     /// The module loader.
     Modprobe,
+    /// The engine: there is one program in the archive, under both names, because each megabyte of
+    /// it costs the boot time.
+    Skiff,
 }
+
+/// What `skiff run --init` puts in front of a container's command.
+const CONTAINERS_INIT: &str = "/dev/init";
 
 /// Told by the name that the program was started by, which only the lab's archive has.
 pub fn role() -> Option<Role> {
@@ -23,6 +29,8 @@ pub fn role() -> Option<Role> {
         Some(Role::Init)
     } else if name == super::pack::MODPROBE {
         Some(Role::Modprobe)
+    } else if name == CONTAINERS_INIT || std::path::Path::new(&name).file_name().is_some_and(|f| f == "skiff") {
+        Some(Role::Skiff)
     } else {
         None
     }
