@@ -57,9 +57,13 @@ fn an_image_that_is_not_there_is_said_and_the_nearest_name_suggested() {
     let room = room();
     let why = "  why: skiff runs what is in its own store; it has not asked a registry\n";
     let bare = |name: &str| format!("error: no such image: {name}\n{why}  try: `skiff images` lists what is here; base is always to be had\n");
-    refuses(&room, &["run", "nothing", "true"], 125, &bare("nothing:latest"));
-    refuses(&room, &["run", "base:2", "true"], 125, &format!("error: no such image: base:2\n{why}  try: did you mean base? `skiff images` lists what is here\n"));
-    refuses(&room, &["run", "bsae", "true"], 125, &format!("error: no such image: bsae:latest\n{why}  try: did you mean base? `skiff images` lists what is here\n"));
+    refuses(&room, &["run", "--pull", "never", "nothing", "true"], 125, &bare("nothing:latest"));
+    refuses(&room, &["run", "--pull", "never", "base:2", "true"], 125, &format!("error: no such image: base:2\n{why}  try: did you mean base? `skiff images` lists what is here\n"));
+    refuses(&room, &["run", "--pull", "never", "bsae", "true"], 125, &format!("error: no such image: bsae:latest\n{why}  try: did you mean base? `skiff images` lists what is here\n"));
+    // Without that word a registry is asked: here one that is not there.
+    let asked = "Unable to find image '127.0.0.1:1/base:latest' locally\nerror: cannot reach the registry 127.0.0.1:1: connection refused\n  why: nothing listens on that port\n";
+    let hint = "  try: `skiff images` lists what is here; base and hello-world need no network; `skiff registry serve --mirror` makes others\n";
+    refuses(&room, &["run", "127.0.0.1:1/base", "true"], 125, &format!("{asked}{hint}"));
     refuses(&room, &["save", "-o", "/tmp/never", "nothing"], 1, &bare("nothing:latest"));
     refuses(&room, &["rmi", "nothing"], 1, &bare("nothing:latest"));
     refuses(&room, &["tag", "nothing", "other"], 1, &bare("nothing:latest"));

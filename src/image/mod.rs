@@ -17,6 +17,7 @@ pub mod layer;
 pub mod kept;
 mod layers;
 pub mod reference;
+pub mod registry;
 pub mod save;
 pub mod store;
 pub mod unpack;

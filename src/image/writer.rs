@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One of those who change the store, until it is dropped. May be shared by threads.
@@ -97,6 +97,26 @@ impl<'a> Writer<'a> {
         // One byte more than promised is enough to show that it is another.
         io::copy(&mut from.take(descriptor.size().saturating_add(1)), &mut blob).or_sys_with(|| at("write", &path))?;
         blob.finish_as(descriptor)
+    }
+
+    /// Takes a file as the blob `digest`; whoever gives it has hashed and synced it.
+    pub(super) fn adopt(&self, from: &Path, digest: &Digest) -> Result<(), Error> {
+        let path = self.store.blob_path(digest);
+        let _lock = self.store.lock()?;
+        self.shared.claim(&Use::Blob(digest))?;
+        if path.exists() {
+            // Another writer of the same blob may have taken the file already.
+            let _ = fs::remove_file(from);
+            return Ok(());
+        }
+        fs::rename(from, &path).or_sys_with(|| at("create", &path))?;
+        aside::sync_parent(&path)
+    }
+
+    /// Notes that this writer needs the unpacked layer `dir`, which is there or will be.
+    pub(super) fn needs_layer(&self, dir: &Path) -> Result<(), Error> {
+        let _lock = self.store.lock()?;
+        self.shared.claim(&Use::Layer(dir))
     }
 
     /// Stores the manifest of a config and its layers.

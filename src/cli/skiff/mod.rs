@@ -5,6 +5,7 @@ mod images;
 mod inspect;
 mod life;
 mod ps;
+mod registry;
 mod run;
 mod show;
 mod step;
@@ -27,6 +28,8 @@ pub struct Cli {
     /// Where images and containers are kept [default: /var/lib/skiff for root, else $XDG_DATA_HOME/skiff]
     #[arg(long, global = true, env = "SKIFF_ROOT", hide_env = true, value_name = "DIR")]
     root: Option<PathBuf>,
+    #[command(flatten)]
+    registries: registry::Options,
     #[command(subcommand)]
     command: Command,
 }
@@ -55,6 +58,8 @@ enum Command {
     Inspect(inspect::Inspect),
     #[command(flatten)]
     Images(images::Images),
+    #[command(flatten)]
+    Registry(registry::Registry),
     /// Look after skiff's own files
     #[command(subcommand)]
     System(life::System),
@@ -110,6 +115,7 @@ fn dispatch(cli: Cli) -> Outcome {
     }
     let root = cli.root.unwrap_or_else(default_root);
     let root = std::path::absolute(&root).unwrap_or(root);
+    registry::remember(cli.registries);
     if !matches!(cli.command, Command::Run(_) | Command::Exec(_) | Command::Step(_) | Command::Init(_)) {
         // `skiff ps | head` ends quietly. Those left out have a container to look after, and an
         // output that is gone is no reason to leave it.
@@ -127,6 +133,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Rm(args) => life::rm(&args, &root),
         Command::Inspect(args) => inspect::run(&args, &root),
         Command::Images(args) => images::run(&args, &root),
+        Command::Registry(args) => registry::run(&args, &root),
         Command::System(args) => life::system(&args, &root),
         Command::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),
         Command::Completions { shell } => {

@@ -5,6 +5,8 @@ use crate::engine::error::Error;
 use crate::engine::host::Host;
 use crate::engine::request::{Bind, Network, Request, Seccomp, Tmpfs};
 use crate::engine::run as engine;
+use crate::image::registry::Policy;
+use crate::image::registry::manifest::Platform;
 use crate::image::{Image, Store};
 use crate::kernel::rlimit::Rlimit;
 use crate::kernel::{Explain, OrSys};
@@ -114,6 +116,12 @@ pub struct Run {
     /// host: no user namespace, which is what root gets anyway
     #[arg(long, value_name = "host", value_parser = ["host"])]
     userns: Option<String>,
+    /// always, missing, never: when a registry is asked for the image
+    #[arg(long, value_name = "WHEN", default_value = "missing", value_parser = super::registry::policy)]
+    pull: Policy,
+    /// Pull the image for another machine, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCHITECTURE", value_parser = super::registry::platform)]
+    platform: Option<Platform>,
     /// Print the plan and do nothing
     #[arg(long, conflicts_with = "step")]
     dry_run: bool,
@@ -137,7 +145,7 @@ impl Run {
 
 /// Runs it.
 pub fn run(args: Run, root: &Path) -> Outcome {
-    let (dry_run, step) = (args.dry_run, args.step);
+    let (dry_run, step, policy, platform) = (args.dry_run, args.step, args.pull, args.platform.clone());
     let request = request(args).map_err(boxed)?;
     let host = Host::read().map_err(boxed)?;
     if host.rootless && request.privileged {
@@ -145,7 +153,7 @@ pub fn run(args: Run, root: &Path) -> Outcome {
         eprintln!("note: rootless --privileged is root of a user namespace only");
     }
     std::fs::create_dir_all(root).or_sys_with(|| format!("make {}", root.display())).map_err(|e| boxed(Error::from(e)))?;
-    let image = find_image(root, &request.image)?;
+    let image = super::registry::image(root, &request.image, policy, platform.as_ref())?;
     if dry_run {
         let plan = engine::plan(root, &request, &image, &host).map_err(boxed)?;
         super::show::plan(&plan.about());
@@ -167,14 +175,13 @@ pub fn run(args: Run, root: &Path) -> Outcome {
     engine::foreground(prepared, &request).map(clamp).map_err(boxed)
 }
 
-/// The image; `base` is made on the spot when it is not there yet.
+/// An image that is here; `base` is made on the spot when it is not there yet.
 pub fn find_image(root: &Path, name: &str) -> Result<Image, Box<dyn Explain>> {
     Store::open(root).obtain(name, &mut |progress| eprintln!("{}", told(&progress))).map_err(boxed)
 }
 
-
 /// One line for each thing that happened while `base` was made.
-fn told(progress: &Progress) -> String {
+pub fn told(progress: &Progress) -> String {
     match progress {
         Progress::MadeFrom { program, commands } => format!("making the image base from {} ({commands} commands)", program.display()),
         Progress::Layer { what, diff_id, size } => {

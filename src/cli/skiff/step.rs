@@ -65,7 +65,7 @@ pub fn run(args: Step, root: &Path) -> Outcome {
 fn new(name: &str, image: &str, root: &Path) -> Outcome {
     use crate::kernel::OrSys;
     std::fs::create_dir_all(root).or_sys_with(|| format!("make {}", root.display())).map_err(|e| boxed(Error::from(e)))?;
-    let found = super::run::find_image(root, image)?;
+    let found = super::registry::image(root, image, Default::default(), None)?;
     let pid = byhand::start(root, name, image, &found).map_err(boxed)?;
     say!("{name}: process {pid} is held. It shares everything with the host so far.");
     say!("See it from outside: ls -l /proc/{pid}/ns");

@@ -1,0 +1,91 @@
+//! Registries on skiff's command line: pull, push, login, logout, search, and one to serve.
+
+mod progress;
+mod pull;
+mod push;
+mod serve;
+
+use super::{Outcome, boxed};
+use crate::image::registry::manifest::Platform;
+use crate::image::registry::obtain::obtain;
+use crate::image::registry::{Error, Policy, Settings};
+use crate::image::{Image, Store};
+use crate::kernel::Explain;
+use clap::{Args, Subcommand};
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// Options of every command that may speak to a registry.
+#[derive(Debug, Default, Args)]
+pub struct Options {
+    /// Speak to this registry without TLS, or without looking at its certificate
+    #[arg(long, global = true, value_name = "HOST", help_heading = "Registries")]
+    insecure_registry: Vec<String>,
+    /// Ask this registry for Docker Hub's images first, such as http://127.0.0.1:5000
+    #[arg(long, global = true, value_name = "URL", help_heading = "Registries")]
+    registry_mirror: Vec<String>,
+}
+
+/// The subcommands about registries; their words and options are Docker's.
+#[derive(Debug, Subcommand)]
+pub enum Registry {
+    /// Fetch an image from a registry
+    Pull(pull::Pull),
+    /// Send an image to a registry
+    Push(push::Push),
+    /// A registry of this machine's own
+    #[command(subcommand)]
+    Registry(serve::Registry),
+}
+
+static OPTIONS: OnceLock<Options> = OnceLock::new();
+
+/// Keeps what the command line said, until a registry is spoken to.
+pub fn remember(options: Options) {
+    let _ = OPTIONS.set(options);
+}
+
+/// Options and skiff's own file together.
+fn settings() -> Result<Settings, Error> {
+    let none = Options::default();
+    let options = OPTIONS.get().unwrap_or(&none);
+    let mut settings = Settings::read(&options.insecure_registry, &options.registry_mirror)?;
+    settings.told = Some(|note| eprintln!("note: {note}"));
+    Ok(settings)
+}
+
+/// Runs it. Docker's code 125 is for `run` alone: here an error is 1.
+pub fn run(command: &Registry, root: &Path) -> Outcome {
+    let done = match command {
+        Registry::Pull(args) => pull::pull(args, root),
+        Registry::Push(args) => push::push(args, root),
+        Registry::Registry(serve::Registry::Serve(args)) => serve::serve(args, root),
+    };
+    done.or_else(|error| {
+        crate::cli::error::show(error.as_ref());
+        Ok(1)
+    })
+}
+
+/// The image that `run` or `build` needs: from the store, made here, or pulled.
+pub fn image(root: &Path, name: &str, policy: Policy, platform: Option<&Platform>) -> Result<Image, Box<dyn Explain>> {
+    let screen = progress::Screen::new(progress::Stream::Err);
+    let image = obtain(&Store::open(root), name, policy, platform, &settings, &|event| screen.event(&event));
+    screen.finish();
+    image.map_err(boxed)
+}
+
+/// An option's value as a platform.
+pub fn platform(text: &str) -> Result<Platform, String> {
+    text.parse()
+}
+
+/// A policy, as it is typed.
+pub fn policy(text: &str) -> Result<Policy, String> {
+    match text {
+        "always" => Ok(Policy::Always),
+        "missing" => Ok(Policy::Missing),
+        "never" => Ok(Policy::Never),
+        _ => Err("it is one of: always, missing, never".into()),
+    }
+}
