@@ -20,7 +20,7 @@ fn room() -> tempfile::TempDir {
 /// A store with `base` in it.
 fn store(room: &tempfile::TempDir) -> (Store, Image) {
     let store = Store::open(room.path());
-    let image = store.obtain("base", &mut |_| {}).unwrap();
+    let image = store.obtain("base", &mut |_| {}).expect("base can be made");
     (store, image)
 }
 
@@ -29,7 +29,7 @@ fn listing(folder: &Path) -> Vec<(PathBuf, u64)> {
     let mut found = Vec::new();
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries.filter(|e| !e.file_name().to_string_lossy().starts_with('.')) {
-        let metadata = entry.metadata().unwrap();
+        let metadata = entry.metadata().expect("it is there");
         if metadata.is_dir() { found.extend(listing(&entry.path())) } else { found.push((entry.path(), metadata.len())) }
     }
     found.sort();
@@ -124,15 +124,15 @@ fn a_store_that_is_only_read_is_not_even_made() {
 /// An upper directory as a container would leave it: a new file, a removed one, a replaced folder.
 fn upper(room: &Path) -> PathBuf {
     let upper = room.join("upper");
-    fs::create_dir_all(upper.join("etc")).unwrap();
-    fs::create_dir_all(upper.join("home")).unwrap();
-    fs::write(upper.join("etc/motd"), "changed\n").unwrap();
-    fs::write(upper.join("etc/hosts"), "").unwrap();
-    fs::hard_link(upper.join("etc/motd"), upper.join("home/same")).unwrap();
+    fs::create_dir_all(upper.join("etc")).expect("the room is ours");
+    fs::create_dir_all(upper.join("home")).expect("the room is ours");
+    fs::write(upper.join("etc/motd"), "changed\n").expect("the room is ours");
+    fs::write(upper.join("etc/hosts"), "").expect("the room is ours");
+    fs::hard_link(upper.join("etc/motd"), upper.join("home/same")).expect("the room is ours");
     let mode = nix::sys::stat::Mode::empty();
     nix::sys::stat::mknod(&upper.join("etc/group"), nix::sys::stat::SFlag::S_IFCHR, mode, 0).expect("Linux 5.8 lets anybody make a whiteout");
     let opaque = if nix::unistd::geteuid().is_root() { "trusted.overlay.opaque" } else { "user.overlay.opaque" };
-    xattr::set(upper.join("home"), opaque, b"y").unwrap();
+    xattr::set(upper.join("home"), opaque, b"y").expect("an attribute can be set");
     upper
 }
 

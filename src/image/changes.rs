@@ -7,7 +7,7 @@
 //!
 //! An ordinary user's own files are root's in their containers, so that is what the tar says.
 
-use super::Error;
+use super::{Error, merged};
 use super::error::at;
 use super::layer::LayerWriter;
 use super::unpack::{OPAQUE, WHITEOUT};
@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::Uid;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{Read, Write};
@@ -74,10 +74,11 @@ pub fn list(upper: &Path, layers: &[PathBuf]) -> Result<Vec<Change>, Error> {
         Ok(())
     })?;
     // A directory of the image changes with what is in it.
+    let mut seen: HashSet<PathBuf> = changes.iter().map(|c| c.path.clone()).collect();
     let mut above: Vec<Change> = Vec::new();
     for change in &changes {
         for folder in change.path.ancestors().skip(1).filter(|p| *p != Path::new("/")) {
-            if !changes.iter().chain(&above).any(|c| c.path == folder) {
+            if seen.insert(folder.to_owned()) {
                 above.push(Change { kind: Kind::Changed, path: folder.to_owned() });
             }
         }
@@ -91,7 +92,7 @@ pub fn list(upper: &Path, layers: &[PathBuf]) -> Result<Vec<Change>, Error> {
 fn below(path: &Path, layers: &[PathBuf]) -> Option<Metadata> {
     for layer in layers.iter().rev() {
         if let Ok(metadata) = fs::symlink_metadata(layer.join(path)) {
-            return if is_whiteout(&metadata) { None } else { Some(metadata) };
+            return if is_whiteout(&layer.join(path), &metadata) { None } else { Some(metadata) };
         }
         // A removed, opaque or replaced directory hides what lies lower.
         for folder in path.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()) {
@@ -119,6 +120,16 @@ pub fn write_layer(upper: &Path, to: &mut LayerWriter) -> Result<(), Error> {
         }
     })?;
     tar.finish().or_sys("write the layer")?;
+    Ok(())
+}
+
+/// Writes a container's whole tree as a tar: `layers`, lowest first, the container's own last.
+pub fn write_tree(layers: &[PathBuf], to: impl Write) -> Result<(), Error> {
+    let mut tar = tar::Builder::new(to);
+    let mut links: HashMap<(u64, u64), PathBuf> = HashMap::new();
+    merged::walk(layers, &mut |found| entry(&mut tar, found.source, found.path, found.metadata, &mut links))?;
+    let mut to = tar.into_inner().or_sys("write the archive")?;
+    to.flush().or_sys("write the archive")?;
     Ok(())
 }
 
@@ -156,7 +167,7 @@ fn walk(here: &OwnedFd, folder: &Path, visit: &mut Visit<'_>) -> Result<(), Erro
             let error = SysError::new(format!("read {}: overlay keeps only a reference to it there (redirect_dir)", path.display()), Errno::EOPNOTSUPP);
             return Err(error.into());
         }
-        if is_whiteout(&metadata) || (metadata.is_file() && metadata.len() == 0 && overlay_attribute(&full, "whiteout").is_some()) {
+        if is_whiteout(&full, &metadata) {
             visit(&path, &full, &metadata, Mark::Whiteout)?;
         } else if metadata.is_dir() {
             visit(&path, &full, &metadata, Mark::Directory { opaque: is_opaque(&full) })?;
@@ -176,11 +187,14 @@ fn is_mount_point(full: &Path, path: &Path, metadata: &Metadata) -> bool {
         || (metadata.is_dir() && is(&["dev", "proc", "sys"]) && no_entries())
 }
 
-fn is_whiteout(metadata: &Metadata) -> bool {
-    metadata.file_type().is_char_device() && metadata.rdev() == 0
+/// Overlay's mark of a removed file: a character device 0:0, or an empty file with an attribute.
+pub(super) fn is_whiteout(path: &Path, metadata: &Metadata) -> bool {
+    (metadata.file_type().is_char_device() && metadata.rdev() == 0)
+        || (metadata.is_file() && metadata.len() == 0 && overlay_attribute(path, "whiteout").is_some())
 }
 
-fn is_opaque(folder: &Path) -> bool {
+/// Whether a directory hides all that lower layers have in it.
+pub(super) fn is_opaque(folder: &Path) -> bool {
     overlay_attribute(folder, "opaque").is_some_and(|v| v == b"y")
 }
 

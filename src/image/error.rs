@@ -64,21 +64,23 @@ pub enum Error {
         /// What is missing.
         problem: String,
     },
-    /// Something else still needs the image.
-    #[error("image {image} is used by container {container}")]
-    InUse {
-        /// The image as it was named.
-        image: String,
-        /// The container that uses it.
-        container: String,
+    /// Something else still needs the image. The words are Docker's.
+    #[error("conflict: unable to {what} - {because}")]
+    Conflict {
+        /// What was asked for, and whether it can be forced.
+        what: String,
+        /// Who needs it.
+        because: String,
+        /// What to do about it.
+        hint: String,
     },
-    /// An image that was meant by its ID has several names.
-    #[error("image {id} has {} names: {}", names.len(), names.join(", "))]
-    SeveralNames {
+    /// A filter that cannot be understood.
+    #[error("cannot filter images by {text:?}: {problem}")]
+    BadFilter {
         /// As it was typed.
-        id: String,
-        /// All its names.
-        names: Vec<String>,
+        text: String,
+        /// What is wrong with it.
+        problem: String,
     },
     /// A change of the config that cannot be understood.
     #[error("cannot change the config by {text:?}: {problem}")]
@@ -119,7 +121,9 @@ impl Explain for Error {
             Self::NotFound { .. } => Some("skiff runs what is in its own store; it has not asked a registry".into()),
             Self::WrongDigest { .. } => Some("content is named by the sha256 of its bytes, so a changed byte shows".into()),
             Self::Refused { .. } => Some("a layer may only hold files below its own folder".into()),
-            Self::InUse { .. } => Some("the container's root filesystem is made of the image's layers".into()),
+            Self::Conflict { because, .. } if because.contains("container") => {
+                Some("the container's root filesystem is made of the image's layers".into())
+            }
             error if error.full() => Some("the filesystem that holds skiff's root has no space left".into()),
             Self::Sys(SysError { errno: Errno::EACCES | Errno::EPERM, .. }) => {
                 Some("this user may not write there".into())
@@ -137,8 +141,8 @@ impl Explain for Error {
             Self::Ambiguous { .. } => Some("more letters of the ID; `skiff images` lists them".into()),
             Self::WrongDigest { .. } => Some("`skiff rmi` the image, then load it again".into()),
             Self::NoBase { .. } => Some("install busybox (Debian: busybox-static), or `skiff load -i` an image".into()),
-            Self::InUse { container, .. } => Some(format!("`skiff rm {container}` first")),
-            Self::SeveralNames { .. } => Some("name the one to remove, or --force to remove all".into()),
+            Self::Conflict { hint, .. } => Some(hint.clone()),
+            Self::BadFilter { .. } => Some("--filter reference='web:*'".into()),
             Self::BadInstruction { .. } => Some("--change 'CMD [\"sh\", \"-c\", \"date\"]'".into()),
             Self::Terminal => Some("-o FILE to save, -i FILE to load, or a pipe".into()),
             error if error.full() => Some("free some space, or choose another place with --root".into()),

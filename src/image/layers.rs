@@ -16,9 +16,10 @@ use super::unpack;
 use crate::kernel::OrSys;
 use nix::unistd;
 use oci_spec::image::Digest;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Unpacks `blob` to `layers/<diff ID>`, unless it is there, or another process did meanwhile.
@@ -63,6 +64,7 @@ pub(super) fn remove(layers: &Path, diff_id: &str) -> Result<(), Error> {
     let work = Workspace::make(&layers.join(ASIDE), &fresh_name())?;
     let Some(work) = work.filter(|_| dir.exists()) else { return Ok(()) };
     fs::rename(&dir, work.path().join("layer")).or_sys_with(|| at("remove", &dir))?;
+    let _ = fs::remove_file(layers.join(".sizes").join(diff_id));
     // What is in the folder goes with it, and nobody waits for that.
     drop(lock);
     Ok(())
@@ -81,6 +83,32 @@ pub(super) fn sweep(layers: &Path) -> Result<(), Error> {
 pub(super) fn all(layers: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(layers).into_iter().flatten().flatten();
     entries.map(|e| e.path()).filter(|p| p.file_name().is_some_and(|n| n.len() == 64))
+}
+
+/// Bytes of the files in an unpacked layer, a hard-linked one once and a symbolic link with its length:
+/// what Docker calls its size. Counted once, and kept in `layers/.sizes`; a layer that is not unpacked has none.
+pub(super) fn size(dir: &Path) -> Option<u64> {
+    let (layers, name) = (dir.parent()?, dir.file_name()?);
+    let kept = layers.join(".sizes").join(name);
+    if let Some(size) = fs::read_to_string(&kept).ok().and_then(|text| text.trim().parse().ok()) {
+        return Some(size);
+    }
+    let size = fs::symlink_metadata(dir).is_ok_and(|m| m.is_dir()).then(|| count(dir, &mut HashSet::new()))?;
+    // Whoever may only read the store counts again the next time.
+    let _ = fs::create_dir_all(layers.join(".sizes")).and_then(|()| fs::write(&kept, format!("{size}\n")));
+    Some(size)
+}
+
+fn count(dir: &Path, seen: &mut HashSet<u64>) -> u64 {
+    let mut sum = 0;
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => sum += count(&entry.path(), seen),
+            Ok(metadata) if metadata.nlink() == 1 || seen.insert(metadata.ino()) => sum += metadata.len(),
+            _ => {}
+        }
+    }
+    sum
 }
 
 const ASIDE: &str = ".aside";

@@ -14,7 +14,7 @@ use oci_spec::image::{Arch, Descriptor, ImageIndex, ImageManifest, MediaType};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
 
@@ -52,10 +52,20 @@ pub fn save(store: &Store, images: &[(Image, Option<String>)], to: impl Write) -
 
 /// As [`save`], to a file that is there whole or not at all.
 pub fn save_file(store: &Store, images: &[(Image, Option<String>)], path: &Path) -> Result<(), Error> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut aside = Aside::new(folder)?;
+    let mut aside = Aside::new(folder_of(path))?;
     save(store, images, io::BufWriter::new(&mut aside))?;
     aside.keep(path)
+}
+
+/// Writes the tree of a container to a file that is there whole or not at all: its layers, lowest first.
+pub fn export_file(layers: &[PathBuf], path: &Path) -> Result<(), Error> {
+    let mut aside = Aside::new(folder_of(path))?;
+    changes::write_tree(layers, io::BufWriter::with_capacity(1 << 17, &mut aside))?;
+    aside.keep(path)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Gives a stored image one name more.

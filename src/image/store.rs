@@ -221,9 +221,21 @@ impl Image {
         self.manifest.media_type().clone().unwrap_or(MediaType::ImageManifest)
     }
 
-    /// Bytes of the stored layers together.
+    /// Bytes of the stored layers together: what a registry would send.
     pub fn size(&self) -> u64 {
         self.manifest.layers().iter().map(Descriptor::size).sum()
+    }
+
+    /// Bytes of the files in each layer, lowest first: what Docker calls their sizes. Of a layer that was
+    /// never unpacked it is what is stored.
+    pub fn layer_sizes(&self) -> Vec<u64> {
+        let stored = self.manifest.layers().iter().map(Descriptor::size);
+        self.layers.iter().zip(stored).map(|(dir, stored)| layers::size(dir).unwrap_or(stored)).collect()
+    }
+
+    /// Bytes of the files in all layers together: Docker's SIZE.
+    pub fn unpacked_size(&self) -> u64 {
+        self.layer_sizes().iter().sum()
     }
 }
 

@@ -1,12 +1,17 @@
-//! `skiff inspect`: the record, the config, and what the kernel says.
+//! `skiff inspect`: a container's record, its config, and what the kernel says; or an image's document.
 
-use super::{Outcome, boxed, ps};
+use super::format::inspection;
+use super::images::document::document;
 use super::show;
+use super::{Outcome, boxed, ps};
 use crate::engine::container::{Container, Status};
 use crate::engine::enter::config_of;
 use crate::engine::error::Error;
+use crate::image::Store;
+use crate::kernel::Explain;
 use crate::kernel::view::View;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
 use std::path::Path;
 
 /// Options of `skiff inspect`.
@@ -15,33 +20,72 @@ pub struct Inspect {
     /// What the container is in the kernel: namespaces, mounts, cgroup, ids, capabilities
     #[arg(long)]
     kernel: bool,
-    /// Containers, by name or id
-    #[arg(required = true)]
-    containers: Vec<String>,
+    /// A Go template, such as '{{.Config.Env}}' or '{{json .RootFS}}'; or json
+    #[arg(short, long, value_name = "FORMAT", conflicts_with = "kernel")]
+    format: Option<String>,
+    /// Only a container, or only an image; otherwise whichever has the name, a container first
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<Kind>,
+    /// Containers or images, by name or id
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Container,
+    Image,
+}
+
+/// Either document.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Document {
+    Container(serde_json::Value),
+    Image(Box<super::images::document::Document>),
 }
 
 /// Prints a JSON array, or with --kernel the view of the container's process 1.
 pub fn run(args: &Inspect, root: &Path) -> Outcome {
-    let found: Vec<Container> =
-        args.containers.iter().map(|name| Container::find(root, name)).collect::<Result<_, _>>().map_err(boxed)?;
     if args.kernel {
-        for container in &found {
-            kernel(container).map_err(boxed)?;
+        for name in &args.names {
+            Container::find(root, name).and_then(|c| kernel(&c)).map_err(boxed)?;
         }
         return Ok(0);
     }
-    let all: Vec<serde_json::Value> = found
-        .iter()
-        .map(|container| {
-            let mut entry = ps::describe(container);
-            entry["Path"] = container.folder().to_string_lossy().into();
-            entry["OOMKilled"] = container.record.oom_killed.into();
-            entry["Config"] = config_of(container).ok().and_then(|c| serde_json::to_value(c).ok()).unwrap_or_default();
-            entry
-        })
-        .collect();
-    println!("{}", serde_json::to_string_pretty(&all).unwrap_or_default());
-    Ok(0)
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for name in &args.names {
+        match find(args.kind, name, root) {
+            Ok(document) => found.push(document),
+            Err(error) => missing.push(error),
+        }
+    }
+    // As Docker does: first what is there, then what is not.
+    let code = missing.last().map_or(0, |error| error.exit_code());
+    print!("{}", inspection(args.format.as_deref(), &found).map_err(boxed)?);
+    missing.iter().for_each(|error| crate::cli::error::show(error.as_ref()));
+    Ok(code)
+}
+
+fn find(kind: Option<Kind>, name: &str, root: &Path) -> Result<Document, Box<dyn Explain>> {
+    let store = Store::open(root);
+    let image = || store.resolve(name).map_err(boxed).and_then(|image| document(&store, &image));
+    if kind == Some(Kind::Image) {
+        return image().map(|d| Document::Image(Box::new(d)));
+    }
+    match Container::find(root, name) {
+        Ok(container) => Ok(Document::Container(describe(&container))),
+        Err(error @ Error::NoContainer { .. }) if kind.is_none() => image().map(|d| Document::Image(Box::new(d))).map_err(|_| boxed(error)),
+        Err(error) => Err(boxed(error)),
+    }
+}
+
+fn describe(container: &Container) -> serde_json::Value {
+    let mut entry = ps::describe(container);
+    entry["Path"] = container.folder().to_string_lossy().into();
+    entry["OOMKilled"] = container.record.oom_killed.into();
+    entry["Config"] = config_of(container).ok().and_then(|c| serde_json::to_value(c).ok()).unwrap_or_default();
+    entry
 }
 
 fn kernel(container: &Container) -> Result<(), Error> {

@@ -74,6 +74,8 @@ pub enum System {
         #[arg(short, long)]
         force: bool,
     },
+    /// Show what images and containers take on disk
+    Df(super::images::df::Df),
 }
 
 /// Stops them.
@@ -142,7 +144,10 @@ pub fn logs(args: &Logs, root: &Path) -> Outcome {
 
 /// `skiff system prune`.
 pub fn system(args: &System, root: &Path) -> Outcome {
-    let System::Prune { force } = args;
+    let force = match args {
+        System::Prune { force } => force,
+        System::Df(args) => return super::images::df::df(args, root),
+    };
     if !force && !confirmed(root) {
         return Ok(0);
     }

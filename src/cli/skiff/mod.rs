@@ -1,6 +1,7 @@
 //! `skiff`: one file a subcommand. Words, flags and exit codes are Docker's.
 
 mod exec;
+mod format;
 mod images;
 mod inspect;
 mod life;

@@ -1,9 +1,10 @@
 //! `skiff ps`: Docker's columns.
 
-use super::Outcome;
-use super::show;
+use super::format::List;
+use super::{Outcome, boxed};
 use crate::engine::container::{Container, Status};
 use clap::Args;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +20,10 @@ pub struct Ps {
     /// Full ids and commands
     #[arg(long)]
     no_trunc: bool,
-    /// One JSON object a line
+    /// A Go template for each line, `table TEMPLATE`, or json
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// One JSON object a line, with numbers for programs
     #[arg(long)]
     json: bool,
 }
@@ -35,31 +39,49 @@ pub fn run(args: &Ps, root: &Path) -> Outcome {
         }
         return Ok(0);
     }
-    if args.quiet {
+    if args.quiet && args.format.as_deref().is_none_or(|f| f == "table") {
         for container in &shown {
             println!("{}", if args.no_trunc { container.id() } else { container.short_id() });
         }
         return Ok(0);
     }
     let rows = shown.iter().map(|c| row(c, args.no_trunc)).collect::<Vec<_>>();
-    print!("{}", show::table(&["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAMES"], &rows));
+    let usual = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}";
+    print!("{}", List { usual, heads: HEADS }.print(args.format.as_deref(), &rows).map_err(boxed)?);
     Ok(0)
 }
 
-fn row(container: &Container, whole: bool) -> Vec<String> {
+/// What a line of `ps` can show.
+pub const HEADS: &[(&str, &str)] = &[
+    ("ID", "CONTAINER ID"),
+    ("Image", "IMAGE"),
+    ("Command", "COMMAND"),
+    ("RunningFor", "CREATED"),
+    ("CreatedAt", "CREATED AT"),
+    ("Status", "STATUS"),
+    ("State", "STATE"),
+    ("Names", "NAMES"),
+    ("Size", "SIZE"),
+];
+
+/// A container as a line of `ps`.
+pub fn row(container: &Container, whole: bool) -> Value {
     let record = &container.record;
     let mut command = record.command.join(" ");
     if !whole && command.chars().count() > 20 {
         command = command.chars().take(19).chain(['…']).collect();
     }
-    vec![
-        if whole { record.id.clone() } else { container.short_id().to_owned() },
-        record.image.clone(),
-        format!("\"{command}\""),
-        format!("{} ago", rough(record.created)),
-        status(container),
-        record.name.clone(),
-    ]
+    json!({
+        "ID": if whole { &record.id } else { container.short_id() },
+        "Image": record.image,
+        "Command": format!("\"{}\"", command.replace(['\t', '\n'], " ")),
+        "RunningFor": format!("{} ago", rough(record.created)),
+        "CreatedAt": created_at(record.created),
+        "Status": status(container),
+        "State": container.status(),
+        "Names": record.name,
+        "Size": "N/A",
+    })
 }
 
 /// As Docker words it: `Up 5 minutes`, `Exited (0) 2 hours ago`.
@@ -73,9 +95,9 @@ fn status(container: &Container) -> String {
 }
 
 /// One container as JSON.
-pub fn describe(container: &Container) -> serde_json::Value {
+pub fn describe(container: &Container) -> Value {
     let record = &container.record;
-    serde_json::json!({
+    json!({
         "ID": record.id,
         "Image": record.image,
         "Command": record.command,
@@ -88,15 +110,29 @@ pub fn describe(container: &Container) -> serde_json::Value {
     })
 }
 
-/// How long ago, in the largest unit that fits.
+/// `2026-01-31 12:00:00 +0000 UTC`, as Docker's rows have a time.
+pub fn created_at(time: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    format!("{} +0000 UTC", text.trim_end_matches('Z').replace('T', " "))
+}
+
+/// How long ago, in the words of Docker: weeks from the second on, months from the second on.
 pub fn rough(since: SystemTime) -> String {
+    const HOUR: u64 = 3600;
+    const DAY: u64 = 24 * HOUR;
     let passed = since.elapsed().unwrap_or(Duration::ZERO).as_secs();
-    let (count, unit) = match passed {
-        0 => return "Less than a second".into(),
-        s if s < 60 => (s, "second"),
-        s if s < 3600 => (s / 60, "minute"),
-        s if s < 86_400 => (s / 3600, "hour"),
-        s => (s / 86_400, "day"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+    match passed {
+        0 => "Less than a second".into(),
+        1 => "1 second".into(),
+        s if s < 60 => format!("{s} seconds"),
+        s if s < 120 => "About a minute".into(),
+        s if s < HOUR => format!("{} minutes", s / 60),
+        // Rounded, as there.
+        s if (s + HOUR / 2) / HOUR < 2 => "About an hour".into(),
+        s if (s + HOUR / 2) / HOUR < 48 => format!("{} hours", (s + HOUR / 2) / HOUR),
+        s if s < 14 * DAY => format!("{} days", s / DAY),
+        s if s < 60 * DAY => format!("{} weeks", s / (7 * DAY)),
+        s if s < 730 * DAY => format!("{} months", s / (30 * DAY)),
+        s => format!("{} years", s / (365 * DAY)),
+    }
 }

@@ -1,4 +1,4 @@
-//! What skiff draws: tables, a process's view, and what a step changed.
+//! What skiff draws: a process's view, and what a step changed.
 
 use crate::engine::step::About;
 use crate::kernel::view::View;
@@ -13,23 +13,6 @@ macro_rules! say {
     };
 }
 pub(super) use say;
-
-/// Columns as Docker prints them: three spaces apart, the last not padded.
-pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let widths: Vec<usize> = (0..head.len())
-        .map(|i| rows.iter().map(|r| r[i].chars().count()).chain([head[i].len()]).max().unwrap_or(0))
-        .collect();
-    let line = |cells: Vec<&str>| {
-        let padded = cells.iter().enumerate().map(|(i, cell)| {
-            let space = if i + 1 < cells.len() { widths[i] + 3 - cell.chars().count() } else { 0 };
-            format!("{cell}{}", " ".repeat(space))
-        });
-        padded.collect::<String>() + "\n"
-    };
-    let mut text = line(head.to_vec());
-    text.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
-    text
-}
 
 /// Prose under a heading, wrapped to the terminal, indented under its first word.
 pub fn wrapped(lead: &str, text: &str) {

@@ -1,4 +1,4 @@
-//! `skiff diff`, `commit`, `tag` and `rmi`: containers become images, images get and lose names.
+//! `skiff diff`, `commit`, `export` and `tag`: containers become images and archives, images get names.
 
 use super::super::{Outcome, boxed};
 use crate::engine::container::{Container, Record};
@@ -8,7 +8,8 @@ use crate::image::{Error, Image, Reference, Store};
 use crate::kernel::Explain;
 use clap::Args;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::io::{BufWriter, IsTerminal};
+use std::path::{Path, PathBuf};
 
 /// Options of `skiff diff`.
 #[derive(Debug, Args)]
@@ -29,10 +30,23 @@ pub struct Commit {
     /// Change the config too, by a Dockerfile instruction such as 'CMD ["sh"]'
     #[arg(short, long, value_name = "INSTRUCTION")]
     change: Vec<String>,
+    /// Stop the container's processes meanwhile; as in Docker, where it is the default. skiff never does: it reads a file only if it is the one that it looked at
+    #[arg(short, long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", hide = true)]
+    pause: Option<bool>,
     /// The container, by name or id
     container: String,
     /// The new image's name
     name: Option<String>,
+}
+
+/// Options of `skiff export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The container, by name or id
+    container: String,
 }
 
 /// Options of `skiff tag`.
@@ -42,17 +56,6 @@ pub struct Tag {
     source: String,
     /// Its further name
     target: String,
-}
-
-/// Options of `skiff rmi`.
-#[derive(Debug, Args)]
-pub struct Rmi {
-    /// Take all its names away, even if a container uses it
-    #[arg(short, long)]
-    force: bool,
-    /// Images, by name or ID
-    #[arg(required = true)]
-    images: Vec<String>,
 }
 
 /// Lists what a container changed.
@@ -67,6 +70,20 @@ pub fn diff(args: &Diff, root: &Path) -> Outcome {
         };
         println!("{letter} {}", change.path.display());
     }
+    Ok(0)
+}
+
+/// Writes a container's whole tree, its image's files and its own, as a tar archive.
+pub fn export(args: &Export, root: &Path) -> Outcome {
+    let container = Container::find(root, &args.container).map_err(boxed)?;
+    let mut layers = image_of(root, &container.record)?.layers;
+    layers.push(container.folder().join("upper"));
+    match &args.output {
+        Some(path) => save::export_file(&layers, path),
+        None if std::io::stdout().is_terminal() => Err(Error::Terminal),
+        None => changes::write_tree(&layers, BufWriter::with_capacity(1 << 17, std::io::stdout().lock())),
+    }
+    .map_err(boxed)?;
     Ok(0)
 }
 
@@ -88,7 +105,7 @@ pub fn commit(args: &Commit, root: &Path) -> Outcome {
 }
 
 /// The image that a container was made from, whatever its name stands for by now.
-fn image_of(root: &Path, record: &Record) -> Result<Image, Box<dyn Explain>> {
+pub(super) fn image_of(root: &Path, record: &Record) -> Result<Image, Box<dyn Explain>> {
     let store = Store::open(root);
     store.resolve(&record.image_digest).or_else(|_| store.resolve(&record.image)).map_err(boxed)
 }
@@ -145,45 +162,4 @@ pub fn tag(args: &Tag, root: &Path) -> Outcome {
     let image = super::find(root, &args.source)?;
     save::tag(&Store::open(root), &image, &target).map_err(boxed)?;
     Ok(0)
-}
-
-/// Removes images; goes on after an error, as Docker does.
-pub fn rmi(args: &Rmi, root: &Path) -> Outcome {
-    let mut code = 0;
-    for name in &args.images {
-        if let Err(error) = remove(root, name, args.force) {
-            crate::cli::error::show(error.as_ref());
-            code = 1;
-        }
-    }
-    Ok(code)
-}
-
-fn remove(root: &Path, asked: &str, force: bool) -> Result<(), Box<dyn Explain>> {
-    let store = Store::open(root);
-    let image = store.resolve(asked).map_err(boxed)?;
-    let names = store.names_of(&image.digest).map_err(boxed)?;
-    let key = asked.parse::<Reference>().ok().map(|r| r.key()).filter(|k| names.contains(k));
-    if key.is_none() && names.len() > 1 && !force {
-        return Err(boxed(Error::SeveralNames { id: asked.to_owned(), names }));
-    }
-    let going: Vec<String> = key.map_or_else(|| names.clone(), |k| vec![k]);
-    let is_last = going.len() == names.len();
-    let user = Container::all(root).into_iter().find(|c| image_of(root, &c.record).is_ok_and(|i| i.digest == image.digest));
-    if let Some(container) = user.as_ref().filter(|_| is_last && !force) {
-        return Err(boxed(Error::InUse { image: asked.to_owned(), container: container.name().to_owned() }));
-    }
-    let writer = store.write().map_err(boxed)?;
-    // The layers of a container that is still there stay, without a name.
-    if is_last && user.is_none() {
-        let gone = writer.forget(&image.digest, None).map_err(boxed)?;
-        going.iter().for_each(|name| println!("Untagged: {name}"));
-        gone.iter().for_each(|digest| println!("Deleted: {digest}"));
-        return Ok(());
-    }
-    for name in &going {
-        writer.untag(&image, name).map_err(boxed)?;
-        println!("Untagged: {name}");
-    }
-    Ok(())
 }

@@ -1,14 +1,23 @@
 //! `skiff images` and `skiff history`: Docker's columns.
 
-use super::super::{Outcome, boxed, ps, show};
+use super::super::format::{List, lines};
+use super::super::{Outcome, boxed, ps};
+use super::filter::Filters;
 use crate::image::{Image, Store};
 use crate::kernel::{Explain, units};
 use clap::Args;
+use serde_json::{Value, json};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Options of `skiff images`.
 #[derive(Debug, Args)]
+#[command(after_help = "SIZE is that of the image's files, unpacked, as in Docker: every layer in full, also those that \
+    other images share. What is stored and sent is smaller, since it is compressed: see `skiff image show`, `skiff system df -v`.")]
 pub struct Images {
+    /// All images; as in Docker, where it adds the intermediate ones of old builds, which skiff has not
+    #[arg(short, long)]
+    all: bool,
     /// Only image IDs
     #[arg(short, long)]
     quiet: bool,
@@ -18,22 +27,34 @@ pub struct Images {
     /// Also the digests of the manifests
     #[arg(long)]
     digests: bool,
-    /// One JSON object a line
+    /// Only some: dangling=true, label=KEY[=VALUE], reference=PATTERN, before=IMAGE, since=IMAGE, until=TIME
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    /// A Go template for each line, `table TEMPLATE`, or json
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// One JSON object a line, with numbers and whole digests for programs
     #[arg(long)]
     json: bool,
-    /// Only this repository, or this name and tag
+    /// Only this repository, or this name and tag; * and ? stand for anything
     name: Option<String>,
 }
 
 /// Options of `skiff history`.
 #[derive(Debug, Args)]
 pub struct History {
+    /// Sizes and times for people; --human=false for bytes and RFC 3339
+    #[arg(short = 'H', long, value_name = "BOOL", num_args = 0..=1, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    human: bool,
     /// Only image IDs
     #[arg(short, long)]
     quiet: bool,
     /// Full IDs and commands
     #[arg(long)]
     no_trunc: bool,
+    /// A Go template for each line, `table TEMPLATE`, or json
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -41,71 +62,105 @@ pub struct History {
     image: String,
 }
 
-struct Line {
-    repository: String,
-    tag: String,
-    image: Image,
+/// A name and what it stands for.
+pub(super) struct Line {
+    /// `repository:tag`; `None` for an image that lost its name to another.
+    pub(super) name: Option<String>,
+    pub(super) image: Image,
+}
+
+impl Line {
+    fn repository(&self) -> &str {
+        self.name.as_deref().and_then(|n| n.rsplit_once(':')).map_or("<none>", |(repository, _)| repository)
+    }
+    fn tag(&self) -> &str {
+        self.name.as_deref().and_then(|n| n.rsplit_once(':')).map_or("<none>", |(_, tag)| tag)
+    }
 }
 
 /// Lists the images.
 pub fn images(args: &Images, root: &Path) -> Outcome {
-    let lines = lines(root, args.name.as_deref())?;
-    let id = |image: &Image| if args.no_trunc { image.id.to_string() } else { image.id.digest()[..12].to_owned() };
+    let store = Store::open(root);
+    let filters = Filters::read(&store, &args.filter, args.name.as_deref()).map_err(boxed)?;
+    let lines = all(&store)?.into_iter().filter(|line| filters.fit(line)).collect::<Vec<_>>();
     if args.json {
-        for line in &lines {
-            println!("{}", describe(line));
-        }
+        lines.iter().for_each(|line| println!("{}", describe(line)));
         return Ok(0);
     }
-    if args.quiet {
+    let id = |image: &Image| if args.no_trunc { image.id.to_string() } else { image.id.digest()[..12].to_owned() };
+    if args.quiet && args.format.as_deref().is_none_or(|f| f == "table") {
         let mut seen = Vec::new();
-        for line in &lines {
-            if !seen.contains(&&line.image.id) {
-                println!("{}", id(&line.image));
-                seen.push(&line.image.id);
-            }
+        for line in lines.iter().filter(|line| !args.filter.is_empty() || !seen_before(&mut seen, &line.image)) {
+            println!("{}", id(&line.image));
         }
         return Ok(0);
     }
-    let rows = lines.iter().map(|line| {
-        let mut row = vec![line.repository.clone(), line.tag.clone()];
-        if args.digests {
-            row.push(line.image.digest.to_string());
-        }
-        row.extend([id(&line.image), ago(line.image.config.created().as_deref()), units::docker_size(line.image.size())]);
-        row
-    });
-    let mut head = vec!["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"];
-    if args.digests {
-        head.insert(2, "DIGEST");
-    }
-    print!("{}", show::table(&head, &rows.collect::<Vec<_>>()));
+    let digest = if args.digests { "\t{{.Digest}}" } else { "" };
+    let usual = format!("{{{{.Repository}}}}\t{{{{.Tag}}}}{digest}\t{{{{.ID}}}}\t{{{{.CreatedSince}}}}\t{{{{.Size}}}}");
+    let rows: Vec<Value> = lines.iter().map(|line| row(line, &id(&line.image))).collect();
+    print!("{}", List { usual: &usual, heads: HEADS }.print(args.format.as_deref(), &rows).map_err(boxed)?);
     Ok(0)
 }
 
-fn lines(root: &Path, wanted: Option<&str>) -> Result<Vec<Line>, Box<dyn Explain>> {
-    let store = Store::open(root);
+fn seen_before(seen: &mut Vec<String>, image: &Image) -> bool {
+    let id = image.id.to_string();
+    seen.contains(&id) || {
+        seen.push(id);
+        false
+    }
+}
+
+const HEADS: &[(&str, &str)] = &[
+    ("Repository", "REPOSITORY"),
+    ("Tag", "TAG"),
+    ("Digest", "DIGEST"),
+    ("ID", "IMAGE ID"),
+    ("CreatedSince", "CREATED"),
+    ("CreatedAt", "CREATED AT"),
+    ("Size", "SIZE"),
+    ("VirtualSize", "SIZE"),
+    ("SharedSize", "SHARED SIZE"),
+    ("UniqueSize", "UNIQUE SIZE"),
+    ("Containers", "CONTAINERS"),
+];
+
+fn row(line: &Line, id: &str) -> Value {
+    let created = line.image.config.created();
+    let size = units::docker_size(line.image.unpacked_size());
+    json!({
+        "Repository": line.repository(),
+        "Tag": line.tag(),
+        "Digest": line.image.digest.to_string(),
+        "ID": id,
+        "CreatedSince": ago(created.as_deref()),
+        "CreatedAt": created.as_deref().and_then(time).map_or_else(|| "N/A".to_owned(), ps::created_at),
+        "Size": size,
+        "VirtualSize": size,
+        "SharedSize": "N/A",
+        "UniqueSize": "N/A",
+        "Containers": "N/A",
+    })
+}
+
+/// Every name with its image, and every image without one; the newest first, as Docker has them.
+pub(super) fn all(store: &Store) -> Result<Vec<Line>, Box<dyn Explain>> {
     let mut lines = Vec::new();
     for entry in store.entries().map_err(boxed)? {
-        let (repository, tag) = match entry.name.as_deref().and_then(|n| n.rsplit_once(':')) {
-            Some((repository, tag)) => (repository.to_owned(), tag.to_owned()),
-            None => ("<none>".to_owned(), "<none>".to_owned()),
-        };
-        if wanted.is_none_or(|w| w == repository || Some(w) == entry.name.as_deref()) {
-            lines.push(Line { repository, tag, image: store.image(&entry.digest).map_err(boxed)? });
-        }
+        lines.push(Line { image: store.image(&entry.digest).map_err(boxed)?, name: entry.name });
     }
+    lines.sort_by_key(|line| std::cmp::Reverse(line.image.config.created().as_deref().and_then(time)));
     Ok(lines)
 }
 
-fn describe(line: &Line) -> serde_json::Value {
-    serde_json::json!({
-        "Repository": line.repository,
-        "Tag": line.tag,
+fn describe(line: &Line) -> Value {
+    json!({
+        "Repository": line.repository(),
+        "Tag": line.tag(),
         "ID": line.image.id.to_string(),
         "Digest": line.image.digest.to_string(),
         "CreatedAt": line.image.config.created(),
-        "Size": line.image.size(),
+        "Size": line.image.unpacked_size(),
+        "StoredSize": line.image.size(),
         "Layers": line.image.config.rootfs().diff_ids(),
     })
 }
@@ -113,37 +168,35 @@ fn describe(line: &Line) -> serde_json::Value {
 /// Lists what an image was made by, the last first.
 pub fn history(args: &History, root: &Path) -> Outcome {
     let image = super::find(root, &args.image)?;
-    let mut sizes = image.manifest.layers().iter().map(oci_spec::image::Descriptor::size);
-    let mut rows = Vec::new();
+    let mut sizes = image.layer_sizes().into_iter();
+    let mut entries = Vec::new();
     for entry in image.config.history().iter().flatten() {
         // An entry that only set the config has no layer.
-        let size = if entry.empty_layer() == Some(true) { 0 } else { sizes.next().unwrap_or(0) };
-        rows.push((entry, size));
+        entries.push((entry, if entry.empty_layer() == Some(true) { 0 } else { sizes.next().unwrap_or(0) }));
     }
-    rows.reverse();
+    entries.reverse();
     let id = if args.no_trunc { image.id.to_string() } else { image.id.digest()[..12].to_owned() };
-    if args.quiet {
-        println!("{id}");
-        return Ok(0);
-    }
-    let mut table = Vec::new();
-    for (i, (entry, size)) in rows.into_iter().enumerate() {
-        let created_by = entry.created_by().clone().unwrap_or_default();
-        if args.json {
-            let created = entry.created();
-            println!("{}", serde_json::json!({ "CreatedAt": created, "CreatedBy": created_by, "Size": size, "Comment": entry.comment() }));
-            continue;
-        }
-        table.push(vec![
-            if i == 0 { id.clone() } else { "<missing>".into() },
-            ago(entry.created().as_deref()),
-            if args.no_trunc { created_by } else { short(&created_by) },
-            units::docker_size(size),
-            entry.comment().clone().unwrap_or_default(),
-        ]);
-    }
-    if !args.json {
-        print!("{}", show::table(&["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], &table));
+    let rows: Vec<Value> = entries.iter().enumerate().map(|(i, (entry, size))| {
+        let created = entry.created().as_deref();
+        let command = entry.created_by().clone().unwrap_or_default();
+        json!({
+            "ID": if i == 0 { &id } else { "<missing>" },
+            "CreatedSince": if args.human { ago(created) } else { created.unwrap_or("N/A").to_owned() },
+            "CreatedAt": created.unwrap_or("N/A"),
+            "CreatedBy": if args.no_trunc || args.json { command } else { short(&command.replace('\t', " ")) },
+            "Size": if args.json { json!(size) } else if args.human { units::docker_size(*size).into() } else { size.to_string().into() },
+            "Comment": entry.comment().as_deref().unwrap_or_default(),
+        })
+    }).collect();
+    if args.json {
+        print!("{}", lines("json", &rows).map_err(boxed)?);
+    } else if args.quiet {
+        rows.iter().for_each(|row| println!("{}", row["ID"].as_str().unwrap_or_default()));
+    } else {
+        let when = if args.human { "{{.CreatedSince}}" } else { "{{.CreatedAt}}" };
+        let usual = format!("{{{{.ID}}}}\t{when}\t{{{{.CreatedBy}}}}\t{{{{.Size}}}}\t{{{{.Comment}}}}");
+        let heads = &[("ID", "IMAGE"), ("CreatedSince", "CREATED"), ("CreatedAt", "CREATED AT"), ("CreatedBy", "CREATED BY"), ("Size", "SIZE"), ("Comment", "COMMENT")];
+        print!("{}", List { usual: &usual, heads }.print(args.format.as_deref(), &rows).map_err(boxed)?);
     }
     Ok(0)
 }
@@ -153,10 +206,12 @@ fn short(text: &str) -> String {
     if text.chars().count() <= 45 { text.to_owned() } else { text.chars().take(44).chain(['…']).collect() }
 }
 
+/// A config's RFC 3339 time, to the second.
+pub(super) fn time(created: &str) -> Option<SystemTime> {
+    humantime::parse_rfc3339_weak(created.get(..19).unwrap_or(created)).ok()
+}
+
 /// `2 days ago`, from a config's RFC 3339 time.
-fn ago(created: Option<&str>) -> String {
-    match created.and_then(|c| humantime::parse_rfc3339_weak(c.get(..19).unwrap_or(c)).ok()) {
-        Some(time) => format!("{} ago", ps::rough(time)),
-        None => "N/A".into(),
-    }
+pub(super) fn ago(created: Option<&str>) -> String {
+    created.and_then(time).map_or_else(|| "N/A".into(), |time| format!("{} ago", ps::rough(time)))
 }

@@ -1,8 +1,12 @@
 //! Images on skiff's command line: what is there, what it is made of, in and out of files.
 
 mod change;
+pub mod df;
+pub mod document;
 mod files;
+mod filter;
 mod list;
+mod remove;
 
 use super::{Outcome, boxed};
 use crate::image::{Image, Reference, Store};
@@ -15,16 +19,46 @@ use std::path::Path;
 pub enum Images {
     /// List images
     Images(list::Images),
+    /// Look after images: ls, inspect, rm, prune, and the rest by their other names
+    #[command(subcommand)]
+    Image(Box<Group>),
     /// Show the layers of an image, the newest first
     History(list::History),
     /// List what a container changed over its image: A added, C changed, D deleted
     Diff(change::Diff),
     /// Make an image from a container's changes
     Commit(change::Commit),
+    /// Write a container's whole filesystem as a tar archive
+    Export(change::Export),
     /// Give an image another name
     Tag(change::Tag),
     /// Remove images
-    Rmi(change::Rmi),
+    Rmi(remove::Rmi),
+    /// Write images to a tar archive: an OCI image layout that Docker reads too
+    Save(files::Save),
+    /// Read images from a tar archive or an OCI image layout
+    Load(files::Load),
+    /// Make an image from a tar archive of a root filesystem
+    Import(files::Import),
+}
+
+/// `skiff image …`: the same commands, and those that have no short name.
+#[derive(Debug, Subcommand)]
+pub enum Group {
+    /// List images
+    #[command(visible_alias = "list")]
+    Ls(list::Images),
+    /// Show the layers of an image, the newest first
+    History(list::History),
+    /// Show all that an image says of itself, as JSON
+    Inspect(document::Inspect),
+    /// Give an image another name
+    Tag(change::Tag),
+    /// Remove images
+    #[command(visible_alias = "remove")]
+    Rm(remove::Rmi),
+    /// Remove images that nobody needs
+    Prune(remove::Prune),
     /// Write images to a tar archive: an OCI image layout that Docker reads too
     Save(files::Save),
     /// Read images from a tar archive or an OCI image layout
@@ -37,11 +71,13 @@ pub enum Images {
 pub fn run(command: &Images, root: &Path) -> Outcome {
     let done = match command {
         Images::Images(args) => list::images(args, root),
+        Images::Image(command) => group(command, root),
         Images::History(args) => list::history(args, root),
         Images::Diff(args) => change::diff(args, root),
         Images::Commit(args) => change::commit(args, root),
+        Images::Export(args) => change::export(args, root),
         Images::Tag(args) => change::tag(args, root),
-        Images::Rmi(args) => change::rmi(args, root),
+        Images::Rmi(args) => remove::rmi(args, root),
         Images::Save(args) => files::save(args, root),
         Images::Load(args) => files::load(args, root),
         Images::Import(args) => files::import(args, root),
@@ -50,6 +86,20 @@ pub fn run(command: &Images, root: &Path) -> Outcome {
         crate::cli::error::show(error.as_ref());
         Ok(1)
     })
+}
+
+fn group(command: &Group, root: &Path) -> Outcome {
+    match command {
+        Group::Ls(args) => list::images(args, root),
+        Group::History(args) => list::history(args, root),
+        Group::Inspect(args) => document::inspect(args, root),
+        Group::Tag(args) => change::tag(args, root),
+        Group::Rm(args) => remove::rmi(args, root),
+        Group::Prune(args) => remove::prune(args, root),
+        Group::Save(args) => files::save(args, root),
+        Group::Load(args) => files::load(args, root),
+        Group::Import(args) => files::import(args, root),
+    }
 }
 
 /// The image that a person named; `base` is made if it is not there yet.
