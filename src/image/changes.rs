@@ -26,7 +26,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// How a path differs from the image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub enum Kind {
     /// It was not in the image.
     Added,
@@ -34,6 +34,17 @@ pub enum Kind {
     Changed,
     /// It is not there any more.
     Deleted,
+}
+
+impl Kind {
+    /// Docker's letter: A, C or D.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Added => 'A',
+            Self::Changed => 'C',
+            Self::Deleted => 'D',
+        }
+    }
 }
 
 /// A path that differs from the image.
@@ -89,7 +100,7 @@ pub fn list(upper: &Path, layers: &[PathBuf]) -> Result<Vec<Change>, Error> {
 }
 
 /// What the image has at `path`: the topmost layer that says something about it decides.
-fn below(path: &Path, layers: &[PathBuf]) -> Option<Metadata> {
+pub(super) fn below(path: &Path, layers: &[PathBuf]) -> Option<Metadata> {
     for layer in layers.iter().rev() {
         if let Ok(metadata) = fs::symlink_metadata(layer.join(path)) {
             return if is_whiteout(&layer.join(path), &metadata) { None } else { Some(metadata) };

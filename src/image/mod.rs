@@ -16,6 +16,7 @@ pub mod error;
 pub mod layer;
 pub mod kept;
 mod layers;
+pub mod look;
 pub mod merged;
 pub mod reference;
 pub mod registry;

@@ -2,7 +2,7 @@
 
 use super::super::{Outcome, boxed};
 use crate::engine::container::{Container, Record};
-use crate::image::changes::{self, Kind};
+use crate::image::changes;
 use crate::image::save::{self, Commit as With};
 use crate::image::{Error, Image, Reference, Store};
 use crate::kernel::Explain;
@@ -63,12 +63,7 @@ pub fn diff(args: &Diff, root: &Path) -> Outcome {
     let container = Container::find(root, &args.container).map_err(boxed)?;
     let image = image_of(root, &container.record)?;
     for change in changes::list(&container.folder().join("upper"), &image.layers).map_err(boxed)? {
-        let letter = match change.kind {
-            Kind::Added => 'A',
-            Kind::Changed => 'C',
-            Kind::Deleted => 'D',
-        };
-        println!("{letter} {}", change.path.display());
+        println!("{} {}", change.kind.letter(), change.path.display());
     }
     Ok(0)
 }

@@ -7,6 +7,7 @@ mod files;
 mod filter;
 mod list;
 mod remove;
+mod show;
 
 use super::{Outcome, boxed};
 use crate::image::{Image, Reference, Store};
@@ -50,6 +51,8 @@ pub enum Group {
     Ls(list::Images),
     /// Show the layers of an image, the newest first
     History(list::History),
+    /// Draw an image: its manifest, its config, and what each layer adds, changes and removes
+    Show(show::Show),
     /// Show all that an image says of itself, as JSON
     Inspect(document::Inspect),
     /// Give an image another name
@@ -92,6 +95,7 @@ fn group(command: &Group, root: &Path) -> Outcome {
     match command {
         Group::Ls(args) => list::images(args, root),
         Group::History(args) => list::history(args, root),
+        Group::Show(args) => show::show(args, root),
         Group::Inspect(args) => document::inspect(args, root),
         Group::Tag(args) => change::tag(args, root),
         Group::Rm(args) => remove::rmi(args, root),
