@@ -122,7 +122,7 @@ mod tests {
     fn a_challenge_is_a_scheme_and_parameters_quoted_or_not() {
         let header = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#;
         let bearer = of("bearer", &[("realm", "https://auth.docker.io/token"), ("service", "registry.docker.io"), ("scope", "repository:a/b:pull,push")]);
-        assert_eq!(challenges(header), [bearer.clone()]);
+        assert_eq!(challenges(header), std::slice::from_ref(&bearer));
         assert_eq!(challenges("Basic realm=plain"), [of("basic", &[("realm", "plain")])]);
         let both = challenges(&format!(r#"Basic realm="a \"quoted\" one", {header}"#));
         assert_eq!(both, [of("basic", &[("realm", "a \"quoted\" one")]), bearer]);

@@ -30,6 +30,8 @@ pub enum Error {
         reference: String,
         /// Which registry said so.
         host: String,
+        /// The registry's own words.
+        said: String,
     },
     /// The registry has no such repository, or not for this user.
     #[error("{action} access denied for {repository}, repository does not exist or may require 'skiff login': {said}")]
@@ -203,6 +205,9 @@ impl Explain for Error {
             Self::Unreachable { problem, .. } if problem.contains("refused") => Some("nothing listens on that port".into()),
             Self::Unreachable { problem, .. } if problem.contains("not found") => Some("no name server here knows that host".into()),
             Self::Untrusted { .. } => Some("a registry that is not on this machine must speak TLS, with a certificate that this machine trusts".into()),
+            Self::NoManifest { host, said, .. } if said.trim_start_matches("manifest unknown: ").len() > 20 => {
+                Some(format!("{host} says: {}", said.trim_start_matches("manifest unknown: ")))
+            }
             Self::NoManifest { host, .. } => Some(format!("{host} has no such tag or digest")),
             Self::Denied { host, .. } => Some(format!("{host} does not say whether the repository is missing or private")),
             Self::NoPlatform { there, .. } => Some(format!("it has {}", there.join(", "))),

@@ -183,7 +183,7 @@ fn fetch(client: &Client, wanted: &str, shown: &str, accepted: &[&str]) -> Resul
         200 => {}
         404 => {
             return Err(match client.refusal("", "pull", response) {
-                Error::Answer { host, .. } => Error::NoManifest { reference: shown.to_owned(), host },
+                Error::Answer { host, said, .. } => Error::NoManifest { reference: shown.to_owned(), host, said },
                 denied => denied,
             });
         }

@@ -13,7 +13,7 @@
 //! | [`pull`] | a whole image, three layers at once, unpacked while they come |
 //! | [`push`] | an image on its way out |
 //! | [`obtain`] | what `run` needs: from the store, made here, or pulled |
-//! | [`server`] | a registry of our own |
+//! | [`server`], [`mirror`] | a registry of our own; images made here under Docker Hub's names |
 //!
 //! See it live: `curl -i http://127.0.0.1:5000/v2/_catalog`, beside `skiff registry serve`.
 //!
@@ -29,9 +29,11 @@ pub mod helper;
 mod http;
 pub mod login;
 pub mod manifest;
+pub mod mirror;
 pub mod obtain;
 pub mod pull;
 pub mod push;
+pub mod search;
 pub mod server;
 pub mod settings;
 mod tags;

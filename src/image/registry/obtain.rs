@@ -5,11 +5,15 @@
 //! whoever asked is told that it is not Docker Hub's.
 
 use super::manifest::Platform;
+use super::mirror::hello;
 use super::pull::{self, Progress};
 use super::settings::Settings;
 use super::Error;
 use crate::image::{self, Image, Reference, Store, base};
 use std::str::FromStr;
+
+/// What can be made where no registry is.
+const HELLO: &str = "hello-world:latest";
 
 /// When a registry is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +42,13 @@ pub enum Event {
         digest: String,
         /// It was here already.
         up_to_date: bool,
+    },
+    /// No registry could be reached, for this reason: the image was made here.
+    MadeHere {
+        /// Its name.
+        name: String,
+        /// Why it was not pulled.
+        problem: String,
     },
     /// `base` is being made.
     Base(base::Progress),
@@ -74,6 +85,12 @@ pub fn obtain(
         Ok(pulled) => {
             told(Event::Pulled { name: shown(&reference), digest: pulled.digest.to_string(), up_to_date: pulled.up_to_date });
             Ok(pulled.image)
+        }
+        Err(pull) if pull.is_unreachable() && reference.digest.is_none() && reference.key() == HELLO => {
+            let image = hello::make(store, hello::Made::ForRun)?;
+            told(Event::MadeHere { name: hello::NAME.into(), problem: pull.to_string() });
+            image.layer_dirs()?;
+            Ok(image)
         }
         Err(pull) => Err(Error::NotHere { pull: Box::new(pull), nearest }),
     }

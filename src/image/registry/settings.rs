@@ -71,14 +71,16 @@ impl Settings {
     pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, Error> {
         let Some(registry) = &reference.registry else {
             let repository = hub_repository(&reference.repository);
-            let mut all = Vec::new();
-            for mirror in &self.registry_mirrors {
-                all.push(self.mirror(mirror, &repository)?);
-            }
+            let mut all = self.mirrors(&repository)?;
             all.push(self.endpoint(HUB, &repository));
             return Ok(all);
         };
         Ok(vec![self.endpoint(registry, &reference.repository)])
+    }
+
+    /// The mirrors of Docker Hub.
+    pub fn mirrors(&self, repository: &str) -> Result<Vec<Endpoint>, Error> {
+        self.registry_mirrors.iter().map(|url| self.mirror(url, repository)).collect()
     }
 
     /// The one registry that a push goes to: never a mirror.
@@ -134,6 +136,12 @@ fn files() -> impl Iterator<Item = PathBuf> {
     let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".config"));
     let own = std::env::var_os("XDG_CONFIG_HOME").filter(|d| !d.is_empty()).map(PathBuf::from).or_else(home);
     own.into_iter().chain([PathBuf::from("/etc")]).map(|d| d.join("skiff/config.json"))
+}
+
+/// Takes a registry's host off the beginning of a name.
+pub fn split_host(name: &str) -> Option<(&str, &str)> {
+    let (first, rest) = name.split_once('/')?;
+    (first.contains(['.', ':']) || first == "localhost").then_some((first, rest))
 }
 
 /// `localhost` of `localhost:5000`, `::1` of `[::1]:5000`.

@@ -1,8 +1,10 @@
 //! Registries on skiff's command line: pull, push, login, logout, search, and one to serve.
 
+mod login;
 mod progress;
 mod pull;
 mod push;
+mod search;
 mod serve;
 
 use super::{Outcome, boxed};
@@ -33,6 +35,12 @@ pub enum Registry {
     Pull(pull::Pull),
     /// Send an image to a registry
     Push(push::Push),
+    /// Tell a registry who you are
+    Login(login::Login),
+    /// Let a registry forget who you are
+    Logout(login::Logout),
+    /// Find repositories by a part of their name
+    Search(search::Search),
     /// A registry of this machine's own
     #[command(subcommand)]
     Registry(serve::Registry),
@@ -59,6 +67,9 @@ pub fn run(command: &Registry, root: &Path) -> Outcome {
     let done = match command {
         Registry::Pull(args) => pull::pull(args, root),
         Registry::Push(args) => push::push(args, root),
+        Registry::Login(args) => login::login(args),
+        Registry::Logout(args) => login::logout(args),
+        Registry::Search(args) => search::search(args),
         Registry::Registry(serve::Registry::Serve(args)) => serve::serve(args, root),
     };
     done.or_else(|error| {

@@ -67,6 +67,10 @@ impl Screen {
             Event::NotHere(name) => self.line(&format!("Unable to find image '{name}' locally")),
             Event::Pull(progress) => self.pull(progress),
             Event::Pulled { name, digest, up_to_date } => self.pulled(name, digest, *up_to_date),
+            Event::MadeHere { name, problem } => {
+                self.line(&format!("note: {problem}"));
+                self.line(&format!("note: made {name} here instead; it is skiff's own, and not Docker Hub's"));
+            }
             Event::Base(progress) => self.line(&crate::cli::skiff::run::told(progress)),
         }
     }

@@ -1,7 +1,8 @@
 //! `skiff registry serve`: a registry on this machine, for classes without a network.
 
 use super::{Outcome, boxed};
-use crate::image::registry::server::{self, Told};
+use crate::image::registry::mirror::{Local, Made};
+use crate::image::registry::server::{self, Shown, Told};
 use clap::{Args, Subcommand};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -20,6 +21,10 @@ pub struct Serve {
     /// Where to listen. It asks nobody for a password: another address than 127.0.0.1 is open to all who reach it
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
     addr: SocketAddr,
+    /// Have images under Docker Hub's names too: those of this machine's store, and hello-world, nginx, postgres, redis,
+    /// python, node, which are made of Debian's packages when they are first asked for
+    #[arg(long)]
+    mirror: bool,
     /// Print each request
     #[arg(short, long)]
     verbose: bool,
@@ -40,6 +45,14 @@ pub fn serve(args: &Serve, root: &Path) -> Outcome {
     if !args.addr.ip().is_loopback() {
         eprintln!("note: {} is not this machine alone: whoever reaches it may read and replace what is in the registry", args.addr);
     }
-    server::serve(&root.join("registry"), args.addr, Vec::new(), Box::new(told)).map_err(boxed)?;
+    let folder = root.join("registry");
+    let shown = if args.mirror { shown(root, &folder) } else { Vec::new() };
+    server::serve(&folder, args.addr, shown, Box::new(told)).map_err(boxed)?;
     Ok(0)
+}
+
+/// The images of the engine's store, then those that are made.
+fn shown(root: &Path, folder: &Path) -> Vec<Box<dyn Shown>> {
+    let told = |line: &str| drop(writeln!(std::io::stdout(), "{line}"));
+    vec![Box::new(Local::new(root)), Box::new(Made::new(&folder.join("made"), Box::new(told)))]
 }
