@@ -5,6 +5,7 @@
 //! Nothing is taken on trust: every digest given here was hashed afresh from the bytes in the archive,
 //! so a check can compare them.
 
+use super::ahead;
 use super::aside::fresh;
 use super::error::at;
 use super::layer::{self, Compression, Hashing, broken_tar, tar_of};
@@ -16,10 +17,11 @@ use oci_spec::image::{Arch, Descriptor, Digest, ImageConfiguration, ImageIndex, 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
+use std::thread;
 
 /// The most that is read of one document.
 const DOCUMENT_MAX: u64 = 4 << 20;
@@ -100,6 +102,11 @@ struct DockerLine {
 impl Archive {
     /// Opens a folder in the layout's form, or a tar: plain, gzip or zstd.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::open_in(path, &std::env::temp_dir())
+    }
+
+    /// As [`Archive::open`]; a compressed one is unpacked to a file without a name in `folder`.
+    pub fn open_in(path: &Path, folder: &Path) -> Result<Self, Error> {
         let file = File::open(path).or_sys_with(|| at("open", path))?;
         let shown = path.display().to_string();
         if file.metadata().or_sys_with(|| at("read", path))?.is_dir() {
@@ -107,7 +114,7 @@ impl Archive {
         }
         let mut start = [0; 4];
         let plain = file.read_exact_at(&mut start, 0).is_err() || Compression::of(&start) == Compression::None;
-        let file = if plain { file } else { spool(tar_of(file)?, &std::env::temp_dir())? };
+        let file = if plain { file } else { spool(tar_of(file)?, folder)? };
         Self::of_tar(file, shown)
     }
 
@@ -121,7 +128,7 @@ impl Archive {
         let broken = |e: io::Error| broken_tar(&shown, &e);
         let mut at = BTreeMap::new();
         let mut archive = tar::Archive::new(Slice { file: &file, offset: 0, left: u64::MAX });
-        for entry in archive.entries().map_err(broken)? {
+        for entry in archive.entries_with_seek().map_err(broken)? {
             let entry = entry.map_err(broken)?;
             let name = normal(&entry.path().map_err(broken)?);
             let link = entry.link_name().map_err(broken)?;
@@ -350,13 +357,35 @@ impl Read for Slice<'_> {
     }
 }
 
+impl Seek for Slice<'_> {
+    /// Forward and back within the file: what is skipped is not read.
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let to = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.offset.checked_add_signed(by),
+            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+        };
+        let to = to.ok_or(io::ErrorKind::InvalidInput)?;
+        self.left = self.left.saturating_add(self.offset).saturating_sub(to);
+        self.offset = to;
+        Ok(to)
+    }
+}
+
 /// Copies a stream into a file that has no name any more, so that it can be read in any order.
-fn spool(mut from: impl Read, folder: &Path) -> Result<File, Error> {
+fn spool(from: impl Read + Send, folder: &Path) -> Result<File, Error> {
     let path = fresh(folder);
     let mut file = File::options().read(true).write(true).create_new(true).open(&path).or_sys_with(|| at("create a file in", folder))?;
     fs::remove_file(&path).or_sys_with(|| at("remove", &path))?;
-    io::copy(&mut from, &mut file).or_sys_with(|| at("write", &path))?;
-    Ok(file)
+    let spooled = thread::scope(|scope| {
+        let (ahead, _) = ahead::read(scope, from, drop);
+        layer::copy(ahead, &mut file)
+    });
+    match spooled {
+        Ok(_) => Ok(file),
+        Err(e) if e.raw_os_error().is_some() => Err(e).or_sys_with(|| at("write", &path)).map_err(Into::into),
+        Err(e) => Err(broken_tar("the archive", &e)),
+    }
 }
 
 fn blob_member(digest: &Digest) -> PathBuf {

@@ -5,13 +5,15 @@
 
 use super::writer::BlobWriter;
 use super::Error;
-use crate::kernel::OrSys;
+use crate::kernel::{OrSys, units};
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use oci_spec::image::{Descriptor, Digest, MediaType};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufReader, Read, Write};
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The digest of what a hasher has seen.
 pub(super) fn digest_of(hasher: Sha256) -> Digest {
@@ -22,6 +24,22 @@ pub(super) fn digest_of(hasher: Sha256) -> Digest {
 /// The digest of some bytes.
 pub fn digest(bytes: &[u8]) -> Digest {
     digest_of(Sha256::new_with_prefix(bytes))
+}
+
+/// Copies all of `from`, in larger steps than [`io::copy`] takes: hashing and system calls cost less so.
+pub(super) fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<u64> {
+    let (mut buffer, mut copied) = (vec![0; 256 << 10], 0);
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(copied),
+            Ok(n) => {
+                to.write_all(&buffer[..n])?;
+                copied += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
 }
 
 /// Hashes what is read through it.
@@ -40,7 +58,7 @@ impl<R: Read> Hashing<R> {
 
     /// Reads what is left, and gives the digest and the number of all the bytes.
     pub fn finish(mut self) -> io::Result<(Digest, u64)> {
-        io::copy(&mut self, &mut io::sink())?;
+        copy(&mut self, io::sink())?;
         Ok((digest_of(self.hasher), self.read))
     }
 }
@@ -87,17 +105,58 @@ impl Compression {
     }
 }
 
-/// The tar inside a layer, whatever it is compressed with: gzip, zstd or nothing.
+/// What decompressed bytes may come to: a gibibyte, or two hundred times what they were read from if that
+/// is more. Real layers shrink to a third or a tenth; a "decompression bomb" of zeros to a thousandth.
+pub const UNPACKED_MAX: (u64, u64) = (1 << 30, 200);
+
+/// Counts the bytes that a decompressor takes.
+struct Counting<R> {
+    inner: R,
+    taken: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.taken.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
+/// Ends with an error where the bytes that a decompressor gives are too many for those that it took.
+struct Bounded<R> {
+    inner: R,
+    taken: Arc<AtomicU64>,
+    given: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.given += n as u64;
+        let (least, times) = UNPACKED_MAX;
+        if self.given > least.max(self.taken.load(Ordering::Relaxed).saturating_mul(times)) {
+            let taken = units::binary(self.taken.load(Ordering::Relaxed));
+            let why = format!("it is a decompression bomb: {taken} of it unpack to more than {}", units::binary(self.given));
+            return Err(io::Error::other(why));
+        }
+        Ok(n)
+    }
+}
+
+/// The tar inside a layer, whatever it is compressed with: gzip, zstd or nothing; up to [`UNPACKED_MAX`].
 pub fn tar_of<'a>(layer: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>, Error> {
-    let mut reader = BufReader::with_capacity(1 << 17, layer);
+    let taken = Arc::new(AtomicU64::new(0));
+    let mut reader = Counting { inner: layer, taken: Arc::clone(&taken) };
     // A pipe may give a byte at a time.
     let mut start = Vec::with_capacity(4);
     reader.by_ref().take(4).read_to_end(&mut start).or_sys("read the layer")?;
     let kind = Compression::of(&start);
     let reader = BufReader::with_capacity(1 << 17, io::Cursor::new(start).chain(reader));
+    let bounded = |inner: Box<dyn Read + Send + 'a>| Box::new(Bounded { inner, taken, given: 0 });
     Ok(match kind {
-        Compression::Gzip => Box::new(MultiGzDecoder::new(reader)),
-        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(reader).or_sys("read the layer")?),
+        Compression::Gzip => bounded(Box::new(MultiGzDecoder::new(reader))),
+        Compression::Zstd => bounded(Box::new(zstd::Decoder::with_buffer(reader).or_sys("read the layer")?)),
         Compression::None => Box::new(reader),
     })
 }

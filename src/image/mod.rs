@@ -7,6 +7,7 @@
 //!
 //! See it live: `cat <root>/images/index.json`, then follow the digests into `blobs/sha256`.
 
+mod ahead;
 mod aside;
 pub mod archive;
 pub mod base;

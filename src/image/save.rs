@@ -4,8 +4,8 @@
 //! all take it, and the manifest's digest stays what it was.
 
 use super::aside::Aside;
-use super::archive::{Archive, CONTAINERD_NAME, Packed};
-use super::layer::{Compression, LayerWriter, tar_of};
+use super::archive::{Archive, CONTAINERD_NAME, Packed, PackedLayer};
+use super::layer::{Compression, LayerWriter, copy, tar_of};
 use super::store::{named, parse};
 use super::writer::Writer;
 use super::{Error, Image, Reference, Store, changes};
@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::thread;
 use std::time::SystemTime;
 
 /// Writes images with the names they are to have, as one tar.
@@ -121,39 +122,43 @@ fn note_for_docker(lines: &mut Vec<Value>, image: &Image, name: Option<&str>) {
 /// Stores all images of an archive; gives their digests and names. Every digest is checked and every
 /// layer unpacked before an image gets its name.
 pub fn load(store: &Store, archive: &Archive) -> Result<Vec<(Image, Vec<String>)>, Error> {
+    load_with(store, &store.write()?, archive)
+}
+
+/// As [`load`], from a file or folder, or with `None` from standard input. What cannot be read in any
+/// order is kept meanwhile in the store's own filesystem.
+pub fn load_from(store: &Store, path: Option<&Path>) -> Result<Vec<(Image, Vec<String>)>, Error> {
+    let writer = store.write()?;
+    let archive = match path {
+        Some(path) => Archive::open_in(path, &writer.aside()),
+        None => Archive::from_pipe(io::stdin(), &writer.aside()),
+    }?;
+    load_with(store, &writer, &archive)
+}
+
+fn load_with(store: &Store, writer: &Writer<'_>, archive: &Archive) -> Result<Vec<(Image, Vec<String>)>, Error> {
     let images = archive.images()?;
     let mut loaded = Vec::new();
     for packed in &images {
-        let writer = store.write()?;
-        let manifest = store_packed(&writer, archive, packed)?;
-        let image = store.image(manifest.digest())?;
-        writer.unpack(&image)?;
+        let manifest = store_packed(writer, archive, packed)?;
         writer.name(&manifest, &packed.names)?;
-        loaded.push((image, packed.names.clone()));
+        loaded.push((store.image(manifest.digest())?, packed.names.clone()));
     }
     Ok(loaded)
 }
 
+/// Stores the blobs of an image, and unpacks its layers at the same time: the disk takes the ones while
+/// the processor makes the others.
 fn store_packed(writer: &Writer<'_>, archive: &Archive, packed: &Packed) -> Result<Descriptor, Error> {
+    let layers = thread::scope(|scope| {
+        let unpacked = scope.spawn(|| packed.layers.iter().try_for_each(|layer| writer.unpack_layer(&layer.diff_id, archive.layer(layer)?)));
+        let stored = packed.layers.iter().map(|layer| store_layer(writer, archive, layer)).collect::<Result<Vec<_>, _>>();
+        let unpacked = unpacked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // What is wrong with the bytes explains what is wrong with the files.
+        let stored = stored?;
+        unpacked.map(|()| stored)
+    })?;
     let config = writer.put(&packed.config_bytes, MediaType::ImageConfig)?;
-    let mut layers = Vec::new();
-    for layer in &packed.layers {
-        match &layer.descriptor {
-            Some(descriptor) => {
-                writer.copy(archive.layer(layer)?, descriptor)?;
-                layers.push(descriptor.clone());
-            }
-            None => {
-                let mut blob = writer.blob()?;
-                let mut start = Vec::with_capacity(4);
-                let mut bytes = archive.layer(layer)?;
-                bytes.by_ref().take(4).read_to_end(&mut start).or_sys("read a layer")?;
-                blob.write_all(&start).or_sys("write a layer")?;
-                io::copy(&mut bytes, &mut blob).or_sys("write a layer")?;
-                layers.push(blob.finish(Compression::of(&start).layer_type())?);
-            }
-        }
-    }
     match &packed.manifest_bytes {
         Some(bytes) => {
             let manifest: ImageManifest = parse(bytes, "the manifest")?;
@@ -161,6 +166,20 @@ fn store_packed(writer: &Writer<'_>, archive: &Archive, packed: &Packed) -> Resu
         }
         None => writer.manifest(&config, &layers),
     }
+}
+
+fn store_layer(writer: &Writer<'_>, archive: &Archive, layer: &PackedLayer) -> Result<Descriptor, Error> {
+    if let Some(descriptor) = &layer.descriptor {
+        writer.copy(archive.layer(layer)?, descriptor)?;
+        return Ok(descriptor.clone());
+    }
+    let mut blob = writer.blob()?;
+    let mut bytes = archive.layer(layer)?;
+    let mut start = Vec::with_capacity(4);
+    bytes.by_ref().take(4).read_to_end(&mut start).or_sys("read a layer")?;
+    blob.write_all(&start).or_sys("write a layer")?;
+    copy(&mut bytes, &mut blob).or_sys("write a layer")?;
+    blob.finish(Compression::of(&start).layer_type())
 }
 
 /// Makes an image of one layer from a tar of a whole root filesystem, gzipped or not; `changes` set

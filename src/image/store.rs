@@ -208,12 +208,26 @@ impl Image {
     /// The layers' directories, lowest first. A layer that no image needed before is unpacked now;
     /// otherwise this costs one stat(2) a layer.
     pub fn layer_dirs(&self) -> Result<&[PathBuf], Error> {
-        for i in (0..self.layers.len()).filter(|i| !self.layers[*i].is_dir()) {
-            let diff_id = sha256(&self.config.rootfs().diff_ids()[i], &self.id)?;
-            let blob = Store::open(&self.root).blob(self.manifest.layers()[i].digest())?;
-            layers::unpack(&self.root.join("layers"), &diff_id, blob)?;
+        for i in (0..self.layers.len()).filter(|i| !layers::is_whole(&self.layers[*i])) {
+            let (diff_id, blob) = self.layer(i)?;
+            layers::unpack_and_sync(&self.root.join("layers"), &diff_id, blob)?;
         }
         Ok(&self.layers)
+    }
+
+    /// A layer's diff ID, and its stored bytes.
+    fn layer(&self, number: usize) -> Result<(Digest, File), Error> {
+        let diff_id = sha256(&self.config.rootfs().diff_ids()[number], &self.id)?;
+        Ok((diff_id, Store::open(&self.root).blob(self.manifest.layers()[number].digest())?))
+    }
+
+    /// Unpacks what is not there, and waits for no disk.
+    pub(super) fn unpack(&self) -> Result<(), Error> {
+        for i in (0..self.layers.len()).filter(|i| !layers::is_whole(&self.layers[*i])) {
+            let (diff_id, blob) = self.layer(i)?;
+            layers::unpack(&self.root.join("layers"), &diff_id, blob)?;
+        }
+        Ok(())
     }
 
     /// The manifest's own media type: OCI's, or Docker's older one.
@@ -265,7 +279,7 @@ pub(super) fn check_digest(what: &str, expected: &Digest, found: &Digest) -> Res
 }
 
 /// A diff ID, which names a directory: 64 hexadecimal digits and nothing else.
-fn sha256(diff_id: &str, config: &Digest) -> Result<Digest, Error> {
+pub(super) fn sha256(diff_id: &str, config: &Digest) -> Result<Digest, Error> {
     let digest = Digest::from_str(diff_id).ok().filter(|_| diff_id.starts_with("sha256:"));
     digest.ok_or_else(|| Error::malformed(format!("config {config}"), format!("{diff_id:?} is not a sha256 digest")))
 }

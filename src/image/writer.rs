@@ -10,7 +10,7 @@ use super::collect::{self, USES, Use, names_in};
 use super::error::at;
 use super::layer::{self, LayerWriter};
 use super::store::{Image, Store, check_digest, name_of, named};
-use super::Error;
+use super::{Error, layers};
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
 use oci_spec::image::{Descriptor, Digest, ImageIndex, MediaType};
@@ -54,6 +54,7 @@ impl<'a> Writer<'a> {
             collect::sweep(store)?;
         }
         drop(lock);
+        layers::settle(&store.root.join("layers"))?;
         Ok(Writer { store, shared: Arc::new(Shared { store: store.clone(), work }) })
     }
 
@@ -95,7 +96,7 @@ impl<'a> Writer<'a> {
         let mut blob = self.blob()?;
         let path = self.store.blob_path(descriptor.digest());
         // One byte more than promised is enough to show that it is another.
-        io::copy(&mut from.take(descriptor.size().saturating_add(1)), &mut blob).or_sys_with(|| at("write", &path))?;
+        layer::copy(from.take(descriptor.size().saturating_add(1)), &mut blob).or_sys_with(|| at("write", &path))?;
         blob.finish_as(descriptor)
     }
 
@@ -130,6 +131,15 @@ impl<'a> Writer<'a> {
         self.put(document.to_string().as_bytes(), MediaType::ImageManifest)
     }
 
+    /// Unpacks one layer, from whatever holds its bytes; an image that has it will find it there.
+    pub(super) fn unpack_layer(&self, diff_id: &Digest, from: impl Read + Send) -> Result<(), Error> {
+        let folder = self.store.root.join("layers");
+        let lock = self.store.lock()?;
+        self.shared.claim(&Use::Layer(&folder.join(diff_id.digest())))?;
+        drop(lock);
+        layers::unpack(&folder, diff_id, from)
+    }
+
     /// Unpacks the layers of an image that has no name yet: what is hostile or damaged shows now.
     pub fn unpack(&self, image: &Image) -> Result<(), Error> {
         let lock = self.store.lock()?;
@@ -137,8 +147,7 @@ impl<'a> Writer<'a> {
             self.shared.claim(&Use::Layer(dir))?;
         }
         drop(lock);
-        image.layer_dirs()?;
-        Ok(())
+        image.unpack()
     }
 
     /// Gives an image its names. Another image that had one keeps its place, nameless.

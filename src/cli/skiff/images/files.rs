@@ -1,7 +1,6 @@
 //! `skiff save`, `load` and `import`: images as files.
 
 use super::super::{Outcome, boxed};
-use crate::image::archive::Archive;
 use crate::image::{Error, Store, save as store};
 use crate::kernel::{Explain, OrSys};
 use clap::Args;
@@ -66,13 +65,10 @@ pub fn save(args: &Save, root: &Path) -> Outcome {
 
 /// Reads images from an archive.
 pub fn load(args: &Load, root: &Path) -> Outcome {
-    let opened = Store::open(root);
-    let archive = match &args.input {
-        Some(path) => Archive::open(path),
-        None if std::io::stdin().is_terminal() => Err(Error::Terminal),
-        None => Archive::from_pipe(std::io::stdin(), &std::env::temp_dir()),
-    };
-    for (image, names) in store::load(&opened, &archive.map_err(boxed)?).map_err(boxed)? {
+    if args.input.is_none() && std::io::stdin().is_terminal() {
+        return Err(boxed(Error::Terminal));
+    }
+    for (image, names) in store::load_from(&Store::open(root), args.input.as_deref()).map_err(boxed)? {
         if args.quiet {
             continue;
         }
