@@ -77,12 +77,13 @@ struct Runner<'a> {
     undo: Box<dyn Fn() -> Command + 'a>,
 }
 
+fn with(mut command: Command, words: &[&str]) -> Command {
+    command.args(words);
+    command
+}
+
 fn runners<'a>(room: &'a Room, docker: &'a Docker, archive: &'a Path) -> Vec<Runner<'a>> {
     let shown = archive.display().to_string();
-    let with = |mut command: Command, words: &[&str]| {
-        command.args(words);
-        command
-    };
     let load = shown.clone();
     let mut all = vec![Runner {
         name: "skiff",
