@@ -7,6 +7,7 @@
 //! | [`kernel`] | thin wrappers of system calls, and readers of live state. The only `unsafe`. |
 //! | [`image`] | OCI content: store, layers, references. Knows no process. |
 //! | [`engine`] | skiff: what makes a process a container, step by step. Knows no lesson. |
+//! | [`build`] | Dockerfiles: parser, cache, and the steps to an image. |
 //! | [`check`] | verdicts over live kernel state, and the witness. Changes nothing, knows no engine. |
 //! | [`course`] | lessons, exercises and quizzes: model, loader, lint. |
 //! | [`lab`] | the lab VM: packing, booting, its init and channel. |
@@ -21,6 +22,7 @@
 pub mod kernel;
 pub mod image;
 pub mod engine;
+pub mod build;
 pub mod check;
 pub mod course;
 pub mod lab;

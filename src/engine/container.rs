@@ -180,10 +180,14 @@ impl Container {
         if fs::read_link(&link).is_ok_and(|to| to.ends_with(&self.record.id)) {
             let _ = fs::remove_file(&link);
         }
-        let folder = self.folder();
-        if fs::remove_dir_all(&folder).is_err() && folder.exists() {
-            super::userland::remove_inside_user_namespace(&folder);
-        }
+        remove_tree(&self.folder());
+    }
+}
+
+/// Removes a folder, also what only root of a user namespace may.
+pub fn remove_tree(folder: &Path) {
+    if fs::remove_dir_all(folder).is_err() && folder.exists() {
+        super::userland::remove_inside_user_namespace(folder);
     }
 }
 

@@ -1,5 +1,6 @@
 //! `skiff`: one file a subcommand. Words, flags and exit codes are Docker's.
 
+mod build;
 mod exec;
 mod format;
 mod images;
@@ -57,6 +58,14 @@ enum Command {
     Rm(life::Rm),
     /// Show all that is known of a container
     Inspect(inspect::Inspect),
+    /// Build an image from a Dockerfile
+    Build(Box<build::Build>),
+    /// Look after what builds have kept
+    #[command(subcommand)]
+    Builder(build::Builder),
+    /// The container of one RUN (what build starts)
+    #[command(hide = true)]
+    BuildRun,
     #[command(flatten)]
     Images(images::Images),
     #[command(flatten)]
@@ -105,7 +114,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Outcome {
     let entered = match &cli.command {
-        Command::Exec(_) | Command::Step(_) => true,
+        Command::Exec(_) | Command::Step(_) | Command::BuildRun => true,
         Command::Run(args) => args.shares_files(),
         _ => false,
     };
@@ -117,7 +126,7 @@ fn dispatch(cli: Cli) -> Outcome {
     let root = cli.root.unwrap_or_else(default_root);
     let root = std::path::absolute(&root).unwrap_or(root);
     registry::remember(cli.registries);
-    if !matches!(cli.command, Command::Run(_) | Command::Exec(_) | Command::Step(_) | Command::Init(_)) {
+    if !matches!(cli.command, Command::Run(_) | Command::Exec(_) | Command::Step(_) | Command::Init(_) | Command::BuildRun) {
         // `skiff ps | head` ends quietly. Those left out have a container to look after, and an
         // output that is gone is no reason to leave it.
         let _ = crate::kernel::pidfd::default_signal(nix::sys::signal::Signal::SIGPIPE);
@@ -133,6 +142,9 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Wait(args) => life::wait(&args, &root),
         Command::Rm(args) => life::rm(&args, &root),
         Command::Inspect(args) => inspect::run(&args, &root),
+        Command::Build(args) => build::run(*args, &root),
+        Command::Builder(args) => build::builder(&args, &root),
+        Command::BuildRun => crate::build::run::child(&root).map(|()| 0).map_err(boxed),
         Command::Images(args) => images::run(&args, &root),
         Command::Registry(args) => registry::run(&args, &root),
         Command::System(args) => life::system(&args, &root),

@@ -1,0 +1,185 @@
+//! RUN: a container as `skiff run` makes it, whose upper directory becomes the layer.
+//!
+//! Each is started by a process of its own, this program again, which is given a [`Job`] on its
+//! standard input and takes the very path of `skiff run`. So several can go on at once, though that
+//! path has no threads; and when the builder is killed, its children and their containers are too
+//! (PR_SET_PDEATHSIG). What a killed build leaves, a container's folder and that of the step, is found
+//! by its free lock and removed by the next build. BuildKit has a daemon and workers for this.
+
+use super::Error;
+use crate::engine::container::Container;
+use crate::engine::host::Host;
+use crate::engine::request::{Bind, Network, Request, Tmpfs};
+use crate::engine::{life, run as engine};
+use crate::image::layer::Layer;
+use crate::image::Store;
+use crate::kernel::{Explain, OrSys, SysError, pidfd};
+use nix::errno::Errno;
+use oci_spec::image::ImageConfiguration;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What a RUN's container is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Job {
+    /// The container's name, and its step folder's.
+    pub name: String,
+    /// What it stands on, lowest first.
+    pub layers: Vec<super::cache::LayerNote>,
+    /// The command.
+    pub argv: Vec<String>,
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    /// Where it runs.
+    pub workdir: PathBuf,
+    /// Who it runs as; empty for root.
+    pub user: String,
+    /// The host's network, or none.
+    pub network: bool,
+    /// Lines more in /etc/hosts.
+    pub hosts: Vec<String>,
+    /// Paths of the host: where they are, where they go, and whether they may not be written.
+    pub binds: Vec<(PathBuf, PathBuf, bool)>,
+    /// Directories in memory, with their options.
+    pub tmpfs: Vec<(PathBuf, Vec<String>)>,
+}
+
+/// How it went, as the process that ran it tells.
+#[derive(Debug, Serialize, Deserialize)]
+enum Outcome {
+    Ended { code: i32 },
+    Failed { what: String, why: Option<String>, hint: Option<String> },
+}
+
+/// The folder of one RUN: locked for as long as this lives, and gone afterwards with its container.
+#[derive(Debug)]
+pub struct Step {
+    /// The container's name.
+    pub name: String,
+    root: PathBuf,
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Step {
+    /// A new one.
+    pub fn make(root: &Path) -> Result<Self, Error> {
+        let name = format!("build-{}", &crate::engine::find::fresh_id()?[..16]);
+        let folder = root.join("build/steps").join(&name);
+        fs::create_dir_all(&folder).or_sys_with(|| format!("make {}", folder.display()))?;
+        let lock = File::open(&folder).or_sys_with(|| format!("open {}", folder.display()))?;
+        lock.lock().or_sys_with(|| format!("lock {}", folder.display()))?;
+        Ok(Self { name, root: root.to_owned(), folder, _lock: lock })
+    }
+
+    /// Where its files may lie.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The upper directory of its container.
+    pub fn upper(&self) -> Result<PathBuf, Error> {
+        Ok(Container::find(&self.root, &self.name)?.folder().join("upper"))
+    }
+
+    /// Starts the process that runs the container; the reading end is all that the container writes.
+    pub fn start(&self, program: &Path, job: &Job) -> Result<(std::process::Child, std::io::PipeReader), Error> {
+        let (reader, writer) = std::io::pipe().or_sys("make a pipe")?;
+        let text = serde_json::to_vec(job).map_err(|_| SysError::new("pass on the step", Errno::EINVAL))?;
+        let input = self.folder.join("job.json");
+        fs::write(&input, text).or_sys_with(|| format!("write {}", input.display()))?;
+        let mut command = Command::new(program);
+        command.arg("--root").arg(&self.root).arg("build-run");
+        command.stdin(File::open(&input).or_sys("open the step")?);
+        command.stdout(writer.try_clone().or_sys("make a pipe")?).stderr(Stdio::from(writer));
+        // Ctrl-C is the builder's to act on.
+        let child = command.process_group(0).spawn().or_sys_with(|| format!("start {}", program.display()))?;
+        Ok((child, reader))
+    }
+
+    /// How it went.
+    pub fn outcome(&self) -> Result<i32, Error> {
+        let text = fs::read(self.folder.join("outcome.json")).unwrap_or_default();
+        match serde_json::from_slice(&text) {
+            Ok(Outcome::Ended { code }) => Ok(code),
+            Ok(Outcome::Failed { what, why, hint }) => Err(Error::Container { what, why, hint }),
+            Err(_) => Err(SysError::new("run the step: its process was killed", Errno::ECHILD).into()),
+        }
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        remove_container(&self.root, &self.name);
+        remove_tree(&self.folder);
+    }
+}
+
+fn remove_container(root: &Path, name: &str) {
+    if let Ok(container) = Container::find(root, name) {
+        let _ = life::remove(&container, true);
+    }
+}
+
+/// Removes what builds left that were killed.
+pub fn sweep(root: &Path) {
+    for entry in fs::read_dir(root.join("build/steps")).into_iter().flatten().flatten() {
+        let free = File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
+        if free {
+            remove_container(root, &entry.file_name().to_string_lossy());
+            remove_tree(&entry.path());
+        }
+    }
+}
+
+/// Removes a folder, also what only a user namespace's root may.
+pub fn remove_tree(folder: &Path) {
+    crate::engine::container::remove_tree(folder);
+}
+
+/// What this program does as `build-run`: reads a job from standard input, runs it, leaves its outcome
+/// in the step's folder. The exit code says nothing.
+pub fn child(root: &Path) -> Result<(), Error> {
+    pidfd::die_with_parent(nix::sys::signal::Signal::SIGKILL)?;
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).or_sys("read the step")?;
+    let job: Job = serde_json::from_str(&text).map_err(|_| SysError::new("understand the step", Errno::EINVAL))?;
+    let outcome = match carry_out(root, &job) {
+        Ok(code) => Outcome::Ended { code },
+        Err(error) => Outcome::Failed { what: error.to_string(), why: error.why(), hint: error.hint() },
+    };
+    let path = root.join("build/steps").join(&job.name).join("outcome.json");
+    let text = serde_json::to_vec(&outcome).unwrap_or_default();
+    Ok(fs::write(&path, text).or_sys_with(|| format!("write {}", path.display()))?)
+}
+
+fn carry_out(root: &Path, job: &Job) -> Result<i32, Error> {
+    let host = Host::read()?;
+    let layers: Vec<Layer> = job.layers.iter().filter_map(super::cache::LayerNote::layer).collect();
+    let image = Store::open(root).image_of(&layers, ImageConfiguration::default())?;
+    let request = Request {
+        image: "build".into(),
+        name: Some(job.name.clone()),
+        command: job.argv.clone(),
+        entrypoint: Some(String::new()),
+        env: job.env.clone(),
+        workdir: Some(job.workdir.clone()),
+        user: Some(job.user.clone()),
+        hostname: Some("build".into()),
+        network: if job.network { Network::Host } else { Network::None },
+        binds: job.binds.iter().map(|(source, target, ro)| Bind { source: source.clone(), target: target.clone(), read_only: *ro }).collect(),
+        tmpfs: job.tmpfs.iter().map(|(target, options)| Tmpfs { target: target.clone(), options: options.clone() }).collect(),
+        ..Request::default()
+    };
+    let prepared = engine::prepare(root, &request, &image, &host)?;
+    if !job.hosts.is_empty() {
+        let path = prepared.container.folder().join("hosts");
+        let mut file = File::options().append(true).open(&path).or_sys_with(|| format!("open {}", path.display()))?;
+        writeln!(file, "{}", job.hosts.join("\n")).or_sys_with(|| format!("write {}", path.display()))?;
+    }
+    Ok(engine::foreground(prepared, &request)?)
+}

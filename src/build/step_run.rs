@@ -1,0 +1,321 @@
+//! RUN as a step: what the command sees is its key; its mounts are made ready, and leave no trace.
+
+use super::cache::{Ingredient, LayerNote};
+use super::config::PATH;
+use super::copy::{self, Where};
+use super::dockerfile::{Command, Heredoc, What};
+use super::ignore::Ignore;
+use super::instruct::PREDEFINED;
+use super::mounts::{self, Kind, Mount, Sharing};
+use super::run::{Job, Step};
+use super::solve::Build;
+use super::step::{At, Shown, State, Variables, Wanted};
+use super::tree::Tree;
+use super::{Error, copy::Gathered};
+use crate::image::changes;
+use crate::image::layer::{self, Layer};
+use crate::kernel::OrSys;
+use std::collections::VecDeque;
+use std::fs::{self, File, Permissions};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// How many of its last lines a failed command shows.
+const TAIL: usize = 20;
+
+/// A RUN, understood.
+struct Asked {
+    argv: Vec<String>,
+    /// A here-document that is a program of its own: its content.
+    script: Option<String>,
+    env: Vec<(String, String)>,
+    mounts: Vec<(Mount, Vec<Gathered>)>,
+    network: bool,
+    shown: String,
+}
+
+/// Files that must stay for as long as the command runs.
+#[derive(Default)]
+struct Ready {
+    binds: Vec<(PathBuf, PathBuf, bool)>,
+    tmpfs: Vec<(PathBuf, Vec<String>)>,
+    locks: Vec<File>,
+    env: Vec<String>,
+}
+
+impl<'a> Build<'a> {
+    pub(super) fn run(&'a self, at: At<'_>, state: &mut State, variables: &Variables) -> Result<(), Error> {
+        let asked = self.asked(at, state, variables)?;
+        let mut ingredients: Vec<Ingredient> = vec![
+            ("instruction".into(), asked.shown.clone()),
+            ("command".into(), serde_json::json!(asked.argv).to_string()),
+            ("working directory".into(), state.config.workdir().into()),
+            ("user".into(), state.config.user().into()),
+            ("network".into(), if asked.network { "host" } else { "none" }.into()),
+        ];
+        ingredients.extend(asked.script.iter().map(|s| ("script".to_owned(), s.clone())));
+        let args = variables.visible_args();
+        for (name, value) in asked.env.iter().filter(|(n, _)| !PREDEFINED.contains(&n.as_str()) || args.contains_key(n)) {
+            let kind = if args.contains_key(name) { "ARG" } else { "ENV" };
+            ingredients.push((format!("{kind} {name}"), value.clone()));
+        }
+        for (mount, sources) in &asked.mounts {
+            ingredients.push((format!("mount {}", mount.target.display()), format!("{:?}", mount.kind)));
+            for source in sources {
+                ingredients.extend(source.digests(true)?.into_iter().map(|(path, digest)| (format!("file {path}"), digest)));
+            }
+        }
+        ingredients.push(state.parent());
+        let shell: Vec<String> = args.iter().map(|(n, v)| format!("{n}={v}")).collect();
+        let lead = if shell.is_empty() { String::new() } else { format!("|{} {} ", shell.len(), shell.join(" ")) };
+        let wanted = Wanted { shown: asked.shown.clone(), ingredients, by: format!("RUN {lead}{}", asked.argv.join(" ")) };
+        let (layers, user, workdir) = (state.layers.clone(), state.config.user().to_owned(), PathBuf::from(state.config.workdir()));
+        self.step(at, state, wanted, |shown| {
+            let base = Job { layers: layers.iter().map(LayerNote::of).collect(), user, workdir, ..Job::default() };
+            self.make_run(at, &asked, base, &layers, shown).map(Some)
+        })
+    }
+
+    fn asked(&'a self, at: At<'_>, state: &State, variables: &Variables) -> Result<Asked, Error> {
+        let What::Run { flags, command, heredocs } = &at.instruction.what else { return Err(at.wrong("not a RUN")) };
+        let mut mounts = Vec::new();
+        let mut network = !self.options.no_network;
+        for flag in flags {
+            let value = at.expand(flag.value.as_deref().unwrap_or_default(), variables)?;
+            let wrong = |problem: String| at.fault(at.wrong_word(flag.at, flag.name.len() + value.len() + 3, problem));
+            match (flag.name.as_str(), value.as_str()) {
+                ("mount", text) => {
+                    let mount = mounts::parse(text, state.config.workdir()).map_err(wrong)?;
+                    let sources = self.bind_sources(at, &mount).map_err(wrong)?;
+                    mounts.push((mount, sources));
+                }
+                ("network", "host" | "default") => network = !self.options.no_network,
+                ("network", "none") => network = false,
+                ("security", "sandbox") => {}
+                (name, other) => return Err(wrong(format!("--{name}={other} is not there"))),
+            }
+        }
+        let (argv, script) = argv(state, command, heredocs);
+        let mut env: Vec<(String, String)> = state.config.env();
+        if !env.iter().any(|(n, _)| n == "PATH") {
+            env.insert(0, ("PATH".into(), PATH.into()));
+        }
+        env.extend(variables.visible_args());
+        let given = |name: &&&str| !env.iter().any(|(n, _)| n == **name);
+        let proxies: Vec<(String, String)> =
+            PREDEFINED.iter().filter(given).filter_map(|n| self.options.args.get(*n).map(|v| ((*n).to_owned(), v.clone()))).collect();
+        env.extend(proxies);
+        let mut shown = at.instruction.to_string();
+        shown.extend(heredocs.iter().map(|h| format!(" ({} lines)", h.content.lines().count())));
+        Ok(Asked { argv, script, env, mounts, network, shown })
+    }
+
+    /// What a bind mount shows.
+    fn bind_sources(&self, at: At<'_>, mount: &Mount) -> Result<Vec<Gathered>, String> {
+        let Kind::Bind { from, source, .. } = &mount.kind else { return Ok(Vec::new()) };
+        let tree = match from {
+            None => Tree::of_context(&self.options.context, self.options.ignore.clone()),
+            Some(from) => {
+                let origin = self.stages.origin(from, at.stage).ok_or_else(|| format!("no earlier stage has the number {from}"))?;
+                self.tree_of(&origin).map_err(|e| e.to_string())?
+            }
+        };
+        let source = if source.is_empty() { "." } else { source };
+        copy::from_tree(&tree, source, &Ignore::default()).map_err(|_| format!("{source:?}: not found"))
+    }
+
+    fn make_run(&'a self, at: At<'_>, asked: &Asked, mut job: Job, layers: &[Layer], shown: &Shown<'_>) -> Result<Layer, Error> {
+        let stage = self.tree(layers)?;
+        let step = Step::make(&self.options.root)?;
+        let ready = self.make_ready(at, asked, &step)?;
+        let targets: Vec<PathBuf> = ready.binds.iter().map(|(_, to, _)| to.clone()).chain(ready.tmpfs.iter().map(|(to, _)| to.clone())).collect();
+        let stubs = stubs(&stage, &targets);
+        job.name = step.name.clone();
+        job.argv = asked.argv.clone();
+        job.env = asked.env.iter().map(|(n, v)| format!("{n}={v}")).chain(ready.env.clone()).collect();
+        job.network = asked.network;
+        job.hosts = self.options.hosts.clone();
+        job.binds = ready.binds.clone();
+        job.tmpfs = ready.tmpfs.clone();
+        let (mut child, output) = step.start(&self.options.program, &job)?;
+        let watched = self.halt.watch(child.id())?;
+        let tail = follow(output, shown);
+        child.wait().or_sys("wait for the step")?;
+        drop(watched);
+        self.halt.check()?;
+        match step.outcome()? {
+            0 => {}
+            code => {
+                let step = format!("{} {}", self.prefix(at.stage, at.number), asked.shown);
+                return Err(Error::Run { command: asked.argv.join(" "), code, tail, step });
+            }
+        }
+        let upper = step.upper()?;
+        remove_stubs(&upper, &stubs);
+        if let Some(epoch) = self.options.epoch {
+            copy::clamp(&upper, epoch)?;
+        }
+        self.store_layer(|writer| Ok(changes::write_layer(&upper, writer)?))
+    }
+
+    fn make_ready(&self, at: At<'_>, asked: &Asked, step: &Step) -> Result<Ready, Error> {
+        let mut ready = Ready::default();
+        if let Some(script) = &asked.script {
+            let path = step.folder().join("script");
+            write(&path, script.as_bytes(), 0o755)?;
+            ready.binds.push((path, SCRIPT.into(), true));
+        }
+        for (number, (mount, sources)) in asked.mounts.iter().enumerate() {
+            let target = mount.target.clone();
+            match &mount.kind {
+                Kind::Bind { writable, .. } => {
+                    let path = materialize(&step.folder().join(format!("bind-{number}")), sources).map_err(|problem| at.wrong(problem))?;
+                    ready.binds.push((path, target, !writable));
+                }
+                Kind::Tmpfs { size } => {
+                    let mut options = vec!["exec".to_owned()];
+                    options.extend(size.iter().map(|s| format!("size={s}")));
+                    ready.tmpfs.push((target, options));
+                }
+                Kind::Cache { id, sharing, mode, uid, gid, read_only } => {
+                    let (path, lock) = self.cache_mount(id, *sharing, step)?;
+                    if !path.exists() {
+                        fs::create_dir_all(&path).or_sys_with(|| format!("make {}", path.display()))?;
+                        own(&path, *mode, *uid, *gid)?;
+                    }
+                    ready.locks.extend(lock);
+                    ready.binds.push((path, target, *read_only));
+                }
+                Kind::Secret { id, required, mode, uid, gid, env, file } => {
+                    let Some(content) = self.options.secrets.get(id) else {
+                        if *required {
+                            return Err(at.wrong(format!("secret {id}: not found; --secret id={id},src=FILE gives it")));
+                        }
+                        continue;
+                    };
+                    if let Some(name) = env {
+                        ready.env.push(format!("{name}={}", String::from_utf8_lossy(content)));
+                    }
+                    if *file {
+                        let path = step.folder().join(format!("secret-{number}"));
+                        write(&path, content, 0o600)?;
+                        own(&path, *mode, *uid, *gid)?;
+                        ready.binds.push((path, target, true));
+                    }
+                }
+            }
+        }
+        Ok(ready)
+    }
+
+    /// The folder of a cache mount, and its lock where it may not be shared.
+    fn cache_mount(&self, id: &str, sharing: Sharing, step: &Step) -> Result<(PathBuf, Option<File>), Error> {
+        let folder = self.cache.folder().join("mounts").join(layer::digest(id.as_bytes()).digest());
+        fs::create_dir_all(&folder).or_sys_with(|| format!("make {}", folder.display()))?;
+        let files = folder.join("files");
+        if sharing == Sharing::Shared {
+            return Ok((files, None));
+        }
+        let lock = File::open(&folder).or_sys_with(|| format!("open {}", folder.display()))?;
+        match sharing {
+            Sharing::Private if lock.try_lock().is_err() => Ok((step.folder().join("private-cache"), None)),
+            Sharing::Private => Ok((files, Some(lock))),
+            _ => {
+                lock.lock().or_sys_with(|| format!("lock {}", folder.display()))?;
+                Ok((files, Some(lock)))
+            }
+        }
+    }
+}
+
+/// Where a here-document with a line `#!` is put, to be executed.
+const SCRIPT: &str = "/dev/pipes/EOF";
+
+/// The words of the command. One that is a here-document alone is the document.
+fn argv(state: &State, command: &Command, heredocs: &[Heredoc]) -> (Vec<String>, Option<String>) {
+    let (Command::Shell(text), Some(first)) = (command, heredocs.first()) else { return (state.config.argv(command), None) };
+    let alone = heredocs.len() == 1 && text.starts_with("<<") && !text.contains(char::is_whitespace);
+    if alone && first.content.starts_with("#!") {
+        return (vec![SCRIPT.to_owned()], Some(first.content.clone()));
+    }
+    if alone {
+        return (state.config.argv(&Command::Shell(first.content.clone())), None);
+    }
+    // The shell reads them itself, where they stood.
+    let mut whole = text.clone();
+    for document in heredocs {
+        whole.push_str(&format!("\n{}{}", document.content, document.name));
+    }
+    (state.config.argv(&Command::Shell(whole)), None)
+}
+
+/// Passes on what the command writes, and keeps its last lines.
+fn follow(mut output: impl Read, shown: &Shown<'_>) -> Vec<String> {
+    let mut kept: VecDeque<u8> = VecDeque::new();
+    let mut buffer = [0; 8192];
+    loop {
+        match output.read(&mut buffer) {
+            Ok(n) if n > 0 => {
+                shown.output(&buffer[..n]);
+                kept.extend(&buffer[..n]);
+                let extra = kept.len().saturating_sub(1 << 16);
+                kept.drain(..extra);
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            _ => break,
+        }
+    }
+    let text = String::from_utf8_lossy(kept.make_contiguous()).into_owned();
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines[lines.len().saturating_sub(TAIL)..].to_vec()
+}
+
+/// Paths that a mount makes to be mounted on, and that the stage does not have.
+fn stubs(stage: &Tree, targets: &[PathBuf]) -> Vec<PathBuf> {
+    let mut stubs = Vec::new();
+    for target in targets {
+        let Ok(path) = stage.resolve(target) else { continue };
+        stubs.extend(path.ancestors().filter(|p| !p.as_os_str().is_empty() && stage.look(p).is_none()).map(Path::to_path_buf));
+    }
+    // The innermost first.
+    stubs.sort_by_key(|p| std::cmp::Reverse(p.components().count()));
+    stubs
+}
+
+/// Takes those off the upper directory again, unless the command put something there.
+fn remove_stubs(upper: &Path, stubs: &[PathBuf]) {
+    for stub in stubs {
+        let path = upper.join(stub);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => drop(fs::remove_dir(&path)),
+            Ok(metadata) if metadata.is_file() && metadata.len() == 0 => drop(fs::remove_file(&path)),
+            _ => {}
+        }
+    }
+}
+
+fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = File::options().write(true).create_new(true).mode(mode).open(path);
+    let written = file.and_then(|mut file| file.write_all(content).and_then(|()| file.set_permissions(Permissions::from_mode(mode))));
+    Ok(written.or_sys_with(|| format!("write {}", path.display()))?)
+}
+
+/// Owner and mode, as far as this user may give them.
+fn own(path: &Path, mode: u32, uid: u32, gid: u32) -> Result<(), Error> {
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(path, Some(uid), Some(gid)).or_sys_with(|| format!("give {} to {uid}:{gid}", path.display()))?;
+    }
+    Ok(fs::set_permissions(path, Permissions::from_mode(mode)).or_sys_with(|| format!("set the mode of {}", path.display()))?)
+}
+
+/// Copies what a bind mount shows: so the context stays as it is, whatever the command writes.
+fn materialize(folder: &Path, sources: &[Gathered]) -> Result<PathBuf, String> {
+    let is_file = sources.iter().all(|s| !s.is_folder);
+    let to = Where { to: PathBuf::from(if is_file { "/file" } else { "/" }), keep_owner: true, is_folder: !is_file, ..Where::default() };
+    let placed = copy::place(&Tree::default(), sources, &to)?;
+    copy::materialize(&placed, folder).map_err(|e| e.to_string())?;
+    Ok(if is_file { folder.join("file") } else { folder.to_owned() })
+}
