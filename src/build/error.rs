@@ -87,6 +87,9 @@ pub enum Error {
     /// An image.
     #[error(transparent)]
     Image(#[from] crate::image::Error),
+    /// A base image could not be had.
+    #[error(transparent)]
+    Registry(#[from] crate::image::registry::Error),
 }
 
 impl Error {
@@ -106,6 +109,7 @@ impl Explain for Error {
             Self::System(e) => e.why(),
             Self::Engine(e) => e.why(),
             Self::Image(e) => e.why(),
+            Self::Registry(e) => e.why(),
             Self::Container { why, .. } => why.clone(),
             _ => None,
         }
@@ -123,6 +127,7 @@ impl Explain for Error {
             Self::System(e) => e.hint(),
             Self::Engine(e) => e.hint(),
             Self::Image(e) => e.hint(),
+            Self::Registry(e) => e.hint(),
             Self::Container { hint, .. } => hint.clone(),
             _ => None,
         }

@@ -62,8 +62,8 @@ pub struct Built {
     pub id: Digest,
 }
 
-/// Gets an image by its name: from the store, or from a registry.
-pub type Obtain<'a> = &'a dyn Fn(&Store, &str) -> Result<Image, crate::image::Error>;
+/// Gets an image by its name, from the store or a registry, and tells of its way in lines.
+pub type Obtain<'a> = &'a (dyn Fn(&Store, &str, &(dyn Fn(String) + Sync)) -> Result<Image, crate::image::registry::Error> + Sync);
 
 /// Builds the target of `file`.
 pub fn build(options: &Options, file: &Dockerfile, obtain: Obtain<'_>, halt: &Halt, tell: Sender<Event>) -> Result<Built, Error> {
@@ -132,7 +132,8 @@ impl<'a> Build<'a> {
         let step = self.number();
         self.tell(Event::Started { step, name: format!("[internal] load metadata for {name}") });
         let began = std::time::Instant::now();
-        let image = obtain(&self.store, name).map_err(Error::from).inspect_err(|e| self.tell(Event::Failed { step, problem: e.to_string() }))?;
+        let note = |text| self.tell(Event::Note { step, text });
+        let image = obtain(&self.store, name, &note).map_err(Error::from).inspect_err(|e| self.tell(Event::Failed { step, problem: e.to_string() }))?;
         self.tell(Event::Done { step, took: began.elapsed() });
         let doc = serde_json::from_slice(&self.store.document_bytes(&image.id)?).map_err(|e| crate::image::Error::malformed(format!("config {}", image.id), e))?;
         let layers = image.manifest.layers().iter().zip(image.config.rootfs().diff_ids());

@@ -5,7 +5,9 @@ mod draw;
 use super::{Outcome, boxed};
 use crate::build::dockerfile::Dockerfile;
 use crate::build::{Error, Halt, Options, cache, run as steps, solve, source};
-use crate::image::Reference;
+use crate::image::registry::Policy;
+use crate::image::registry::obtain::obtain;
+use crate::image::{Reference, Store};
 use crate::kernel::{OrSys, units};
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
@@ -97,7 +99,12 @@ pub fn run(args: Build, root: &Path) -> Outcome {
     let file = Dockerfile::parse(&given.name, &given.text).map_err(|f| boxed(Error::fault(&f, &given.name, &given.text)))?;
     let options = options(&args, &given, root).map_err(boxed)?;
     let kind = draw::Kind::of(&args.progress, args.quiet, std::io::stderr().is_terminal());
-    let work = |tell| solve::build(&options, &file, &|store, name| store.obtain(name, &mut |_| {}), &halt, tell);
+    let policy = if args.pull { Policy::Always } else { Policy::Missing };
+    let settings = super::registry::settings;
+    let get = |store: &Store, name: &str, note: &(dyn Fn(String) + Sync)| {
+        obtain(store, name, policy, None, &settings, &|event| super::registry::line(&event).into_iter().for_each(note))
+    };
+    let work = |tell| solve::build(&options, &file, &get, &halt, tell);
     let built = draw::with(kind, work).unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let built = built.inspect_err(|error| draw::failure(kind, error)).map_err(boxed)?;
     if let Some(path) = &args.iidfile {

@@ -9,8 +9,8 @@ mod serve;
 
 use super::{Outcome, boxed};
 use crate::image::registry::manifest::Platform;
-use crate::image::registry::obtain::obtain;
-use crate::image::registry::{Error, Policy, Settings};
+use crate::image::registry::obtain::{Event, obtain};
+use crate::image::registry::{Error, Policy, Progress, Settings, Step};
 use crate::image::{Image, Store};
 use crate::kernel::Explain;
 use clap::{Args, Subcommand};
@@ -53,8 +53,22 @@ pub fn remember(options: Options) {
     let _ = OPTIONS.set(options);
 }
 
+/// What happened until an image was there as one line; nothing of what only a bar can show.
+pub fn line(event: &Event) -> Option<String> {
+    match event {
+        Event::NotHere(_) => None,
+        Event::Pull(Progress::Pulling { what, repository }) => Some(format!("{what}: Pulling from {repository}")),
+        Event::Pull(Progress::Layer { id, step: Step::Downloaded }) => Some(format!("{id}: Download complete")),
+        Event::Pull(Progress::Layer { id, step: Step::Complete }) => Some(format!("{id}: Pull complete")),
+        Event::Pull(_) => None,
+        Event::Pulled { name, digest, .. } => Some(format!("{name}: Digest: {digest}")),
+        Event::MadeHere { name, problem } => Some(format!("{problem}; made {name} here instead, which is not Docker Hub's")),
+        Event::Base(progress) => Some(super::run::told(progress)),
+    }
+}
+
 /// Options and skiff's own file together.
-fn settings() -> Result<Settings, Error> {
+pub fn settings() -> Result<Settings, Error> {
     let none = Options::default();
     let options = OPTIONS.get().unwrap_or(&none);
     let mut settings = Settings::read(&options.insecure_registry, &options.registry_mirror)?;
