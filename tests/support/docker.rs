@@ -21,6 +21,11 @@ pub struct Docker {
 impl Docker {
     /// Starts the daemon and gives it the image `base`, made of busybox.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with further options of dockerd.
+    pub fn start_with(options: &[&str]) -> Self {
         host::adopt_orphans();
         let room = Room::new();
         let parent = format!("drydock-docker-{}", std::process::id());
@@ -36,6 +41,7 @@ impl Docker {
             .args(["--config-file", &at("daemon.json"), "--cgroup-parent", &format!("/{parent}")])
             .args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("dockerd.pid")])
             .args(["--host", &format!("unix://{}", at("docker.sock"))])
+            .args(options)
             // On a busy machine it asks its containerd for a stack trace, which goes to a file there.
             .env("TMPDIR", room.path())
             .env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()))

@@ -8,6 +8,7 @@
 
 pub mod docker;
 pub mod host;
+pub mod registry;
 pub mod vm;
 
 use std::io::Write;

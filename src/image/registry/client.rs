@@ -104,7 +104,11 @@ impl Client {
             let mut response = self.send(call, &url, header.as_ref())?;
             if response.status().as_u16() == 401 && !asked && self.is_ours(&url) {
                 asked = true;
-                let Some(new) = self.auth.answer(&response, &call.scope, &self.http)? else { return Ok(response) };
+                let Some(new) = self.auth.answer(&response, &call.scope, &self.http)? else {
+                    let action = if call.scope.ends_with("push") { "push" } else { "pull" };
+                    let said = "no basic auth credentials".to_owned();
+                    return Err(Error::Denied { action, repository: self.named(), said, host: self.host.clone() });
+                };
                 header = Some(new);
                 response = self.send(call, &url, header.as_ref())?;
             }
