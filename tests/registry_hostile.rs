@@ -336,7 +336,9 @@ fn troubles_that_pass_are_waited_for_and_others_are_said() {
         (4, _) => {}
         _ => honest.serve(request, stream),
     });
+    let begun = std::time::Instant::now();
     pulls(&passing);
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(1), "it waits for as long as it was told to");
     let always = |status: &'static str, body: &'static str| {
         Scripted::start(move |request, stream, _| match request.line.as_str() {
             "GET /v2/" => reply(stream, "200 OK", &[], b"{}"),
