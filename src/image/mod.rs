@@ -22,6 +22,7 @@ pub mod merged;
 pub mod reference;
 pub mod registry;
 pub mod save;
+mod sparse;
 pub mod store;
 pub mod unpack;
 pub mod writer;

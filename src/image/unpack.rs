@@ -13,6 +13,7 @@
 use super::aside::remove_tree;
 use super::error::at;
 use super::layer::broken_tar;
+use super::sparse::Sparse;
 use super::Error;
 use crate::kernel::{OrSys, SysError, userns};
 use nix::errno::Errno;
@@ -22,7 +23,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{self, Gid, LinkatFlags, Uid, UnlinkatFlags};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -33,11 +34,15 @@ pub const WHITEOUT: &str = ".wh.";
 /// The entry that hides all that lower layers have in its directory.
 pub const OPAQUE: &str = ".wh..wh..opq";
 
+/// The longest file with holes in GNU's old form, where the holes must be gone through.
+const HOLES_MAX: u64 = 16 << 30;
+
 /// Unpacks the tar `from` into the empty directory `dir`.
 pub fn tree(dir: &Path, from: impl Read) -> Result<(), Error> {
     let root = nix::fcntl::open(dir, OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
         .or_sys_with(|| at("open", dir))?;
-    let mut unpacking = Unpacking { root, parent: None, directories: Vec::new(), as_root: userns::is_host_root() };
+    let mut unpacking = Unpacking { root, parent: None, directories: Vec::new(), as_root: userns::is_host_root(), root_already: false, buffer: vec![0; 128 << 10] };
+    unpacking.root_already = unpacking.as_root && (unistd::geteuid().as_raw(), unistd::getegid().as_raw()) == (0, 0);
     let mut archive = tar::Archive::new(from);
     let broken = |e: io::Error| broken_tar("the layer", &e);
     for entry in archive.entries().map_err(broken)? {
@@ -54,6 +59,9 @@ struct Unpacking {
     /// Modes and times of directories, set when nothing will be put into them any more.
     directories: Vec<(PathBuf, Mode, TimeSpec)>,
     as_root: bool,
+    /// New files are root's by themselves.
+    root_already: bool,
+    buffer: Vec<u8>,
 }
 
 /// What an entry of the archive says of itself.
@@ -62,14 +70,17 @@ struct Attributes {
     owner: (Uid, Gid),
     modified: TimeSpec,
     extended: Vec<(OsString, Vec<u8>)>,
+    sparse: Sparse,
 }
 
 impl Unpacking {
     fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> Result<(), Error> {
-        let shown = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let refused = |problem: &str| Error::Refused { entry: shown.clone(), problem: problem.to_owned() };
-        let path = inside(&entry.path_bytes()).map_err(refused)?;
         let attributes = attributes(entry)?;
+        let own = attributes.sparse.name.as_ref().map(|n| n.as_os_str().as_bytes().to_vec());
+        let spelled = own.unwrap_or_else(|| entry.path_bytes().into_owned());
+        let shown = String::from_utf8_lossy(&spelled).into_owned();
+        let refused = |problem: &str| Error::Refused { entry: shown.clone(), problem: problem.to_owned() };
+        let path = inside(&spelled).map_err(refused)?;
         let Some(name) = path.file_name().map(OsStr::to_owned) else {
             // The root itself: `./`.
             self.directories.push((PathBuf::new(), attributes.mode, attributes.modified));
@@ -84,7 +95,8 @@ impl Unpacking {
         let link = entry.link_name_bytes().map(|l| l.into_owned());
         match (kind, link) {
             (EntryType::Directory, _) => self.directory(&name, &path, &attributes),
-            (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, _) => self.file(&name, entry, &attributes),
+            (EntryType::GNUSparse, _) if entry.size() > HOLES_MAX => Err(refused("is a file with holes of more than 16 GiB")),
+            (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, _) => self.file(&name, entry, attributes),
             (EntryType::Symlink, Some(to)) => self.symlink(&name, &to, &attributes),
             (EntryType::Link, Some(to)) => {
                 let target = inside(&to).map_err(|problem| refused(&format!("is a hard link to {:?}, which {problem}", String::from_utf8_lossy(&to))))?;
@@ -126,6 +138,10 @@ impl Unpacking {
                 entry: entry.to_owned(),
                 problem: format!("is a hard link to {:?}, which the layer does not hold", target.display().to_string()),
             },
+            Error::Sys(SysError { errno: Errno::EPERM, .. }) => Error::Refused {
+                entry: entry.to_owned(),
+                problem: format!("is a hard link to {:?}, which is no file", target.display().to_string()),
+            },
             other => self.way(other, entry),
         }
     }
@@ -149,15 +165,13 @@ impl Unpacking {
             return Ok(());
         }
         let fd = match self.beneath(folder) {
-            Err(Errno::ENOENT) => {
+            // ENOTDIR: perhaps this layer's own mark that a lower directory was removed.
+            Err(Errno::ENOENT | Errno::ENOTDIR) => {
                 let mut so_far = PathBuf::new();
                 for component in folder.components() {
                     let above = self.beneath(&so_far).or_sys_with(|| at("open", &so_far))?;
                     so_far.push(component);
-                    match stat::mkdirat(&above, component.as_os_str(), Mode::from_bits_truncate(0o755)) {
-                        Ok(()) | Err(Errno::EEXIST) => {}
-                        Err(errno) => return Err(SysError::new(at("create", &so_far), errno).into()),
-                    }
+                    self.missing_folder(&above, component.as_os_str(), &so_far)?;
                 }
                 self.beneath(folder)
             }
@@ -165,6 +179,25 @@ impl Unpacking {
         };
         let fd = fd.or_sys_with(|| at("open", folder))?;
         self.parent = Some((folder.to_owned(), fd));
+        Ok(())
+    }
+
+    /// A directory that the archive did not list. In the place of a whiteout nothing of the old one
+    /// shows through.
+    fn missing_folder(&self, above: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), Error> {
+        let was_removed = stat::fstatat(above, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok_and(|s| is_whiteout(&s));
+        if was_removed {
+            unistd::unlinkat(above, name, UnlinkatFlags::NoRemoveDir).or_sys_with(|| at("replace", path))?;
+        }
+        match stat::mkdirat(above, name, Mode::S_IRWXU) {
+            // Whatever the umask.
+            Ok(()) => stat::fchmodat(above, name, Mode::from_bits_truncate(0o755), FchmodatFlags::FollowSymlink).or_sys_with(|| at("create", path))?,
+            Err(Errno::EEXIST) => return Ok(()),
+            Err(errno) => return Err(SysError::new(at("create", path), errno).into()),
+        }
+        if was_removed {
+            self.opaque(self.beneath(path).or_sys_with(|| at("open", path))?)?;
+        }
         Ok(())
     }
 
@@ -193,9 +226,9 @@ impl Unpacking {
             self.clear(name)?;
             stat::mkdirat(self.parent(), name, Mode::S_IRWXU).or_sys_with(|| at("create", path))?;
         }
-        self.own(name, attributes)?;
+        self.own(name, &attributes.owner)?;
         let fd = self.beneath(path).or_sys_with(|| at("open", path))?;
-        self.extend(fd.as_fd(), attributes)?;
+        self.extend(fd.as_fd(), &attributes.extended)?;
         // Removed and made again in one layer: nothing of the old one shows through.
         if was_removed {
             self.opaque(fd.as_fd())?;
@@ -204,24 +237,63 @@ impl Unpacking {
         Ok(())
     }
 
-    fn file<R: Read>(&mut self, name: &OsStr, entry: &mut tar::Entry<'_, R>, attributes: &Attributes) -> Result<(), Error> {
-        self.clear(name)?;
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = nix::fcntl::openat(self.parent(), name, flags, Mode::S_IRUSR | Mode::S_IWUSR).or_sys_with(|| at("create", Path::new(name)))?;
-        let mut file = File::from(fd);
-        io::copy(entry, &mut file).or_sys_with(|| at("write", Path::new(name)))?;
-        self.own(name, attributes)?;
-        self.extend(file.as_fd(), attributes)?;
+    fn file<R: Read>(&mut self, name: &OsStr, entry: &mut tar::Entry<'_, R>, attributes: Attributes) -> Result<(), Error> {
+        let mut file = self.create(name)?;
+        if attributes.sparse.is_some() {
+            attributes.sparse.write(entry, &mut file).map_err(|e| of_copying(&e, name))?;
+        } else {
+            let holes = entry.header().entry_type() == EntryType::GNUSparse;
+            self.fill(&mut file, entry, holes).map_err(|e| of_copying(&e, name))?;
+        }
+        if !(self.root_already && attributes.owner == (Uid::from_raw(0), Gid::from_raw(0))) {
+            self.own(name, &attributes.owner)?;
+        }
+        self.extend(file.as_fd(), &attributes.extended)?;
         // After chown(2), which takes the setuid bit away.
         stat::fchmod(&file, attributes.mode).or_sys_with(|| at("set the mode of", Path::new(name)))?;
         stat::futimens(&file, &attributes.modified, &attributes.modified).or_sys_with(|| at("set the time of", Path::new(name)))?;
         Ok(())
     }
 
+    /// A new file; what had its name makes way.
+    fn create(&mut self, name: &OsStr) -> Result<File, Error> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let create = |parent: &OwnedFd| nix::fcntl::openat(parent, name, flags, Mode::S_IRUSR | Mode::S_IWUSR);
+        // Mostly nothing has: looked for only where something does.
+        let made = match create(self.parent()) {
+            Err(Errno::EEXIST) => {
+                self.clear(name)?;
+                create(self.parent())
+            }
+            other => other,
+        };
+        Ok(File::from(made.or_sys_with(|| at("create", Path::new(name)))?))
+    }
+
+    /// Writes all of an entry; with `holes`, parts that are all zeros are skipped over instead.
+    fn fill(&mut self, file: &mut File, entry: &mut impl Read, holes: bool) -> io::Result<()> {
+        let mut end_in_hole = None;
+        loop {
+            let n = match entry.read(&mut self.buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            };
+            if holes && self.buffer[..n].iter().all(|b| *b == 0) {
+                end_in_hole = Some(file.seek(SeekFrom::Current(i64::try_from(n).unwrap_or(i64::MAX)))?);
+            } else {
+                file.write_all(&self.buffer[..n])?;
+                end_in_hole = None;
+            }
+        }
+        end_in_hole.map_or(Ok(()), |length| file.set_len(length))
+    }
+
     fn symlink(&mut self, name: &OsStr, to: &[u8], attributes: &Attributes) -> Result<(), Error> {
         self.clear(name)?;
         unistd::symlinkat(OsStr::from_bytes(to), self.parent(), name).or_sys_with(|| at("create", Path::new(name)))?;
-        self.own(name, attributes)?;
+        self.own(name, &attributes.owner)?;
         self.date(name, &attributes.modified)
     }
 
@@ -250,7 +322,7 @@ impl Unpacking {
         };
         self.clear(name)?;
         stat::mknodat(self.parent(), name, kind, Mode::empty(), device).or_sys_with(|| at("create device", Path::new(name)))?;
-        self.own(name, attributes)?;
+        self.own(name, &attributes.owner)?;
         stat::fchmodat(self.parent(), name, attributes.mode, FchmodatFlags::FollowSymlink).or_sys_with(|| at("set the mode of", Path::new(name)))?;
         self.date(name, &attributes.modified)
     }
@@ -281,12 +353,11 @@ impl Unpacking {
         Ok(xattr::set_deref(by_descriptor(dir), name, b"y").or_sys("mark a directory opaque")?)
     }
 
-    fn own(&self, name: &OsStr, attributes: &Attributes) -> Result<(), Error> {
+    fn own(&self, name: &OsStr, (uid, gid): &(Uid, Gid)) -> Result<(), Error> {
         if !self.as_root {
             return Ok(());
         }
-        let (uid, gid) = attributes.owner;
-        unistd::fchownat(self.parent(), name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
+        unistd::fchownat(self.parent(), name, Some(*uid), Some(*gid), AtFlags::AT_SYMLINK_NOFOLLOW)
             .or_sys_with(|| at("set the owner of", Path::new(name)))?;
         Ok(())
     }
@@ -299,9 +370,9 @@ impl Unpacking {
 
     /// Sets extended attributes. An attribute that this filesystem or user cannot have is left out,
     /// and overlay's own are never taken from an archive: they could point a lookup elsewhere.
-    fn extend(&self, file: impl AsFd, attributes: &Attributes) -> Result<(), Error> {
+    fn extend(&self, file: impl AsFd, extended: &[(OsString, Vec<u8>)]) -> Result<(), Error> {
         let path = by_descriptor(file);
-        for (name, value) in &attributes.extended {
+        for (name, value) in extended {
             let text = name.to_string_lossy();
             if text.starts_with("trusted.") || text.starts_with("user.overlay.") {
                 continue;
@@ -323,7 +394,7 @@ impl Unpacking {
         directories.sort_by(|a, b| b.0.cmp(&a.0));
         for (path, mode, time) in directories {
             let fd = match self.beneath(&path) {
-                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EXDEV) => continue,
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EXDEV | Errno::ELOOP) => continue,
                 other => other.or_sys_with(|| at("open", &path))?,
             };
             let shown = by_descriptor(&fd);
@@ -371,27 +442,40 @@ fn attributes<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Attributes, Erro
     let mut owner = (id(header.uid()), id(header.gid()));
     let mode = Mode::from_bits_truncate(header.mode().map_err(broken)? & 0o7777);
     let mut modified = TimeSpec::new(i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0), 0);
-    let mut extended = Vec::new();
+    let (mut extended, mut sparse) = (Vec::new(), Sparse::default());
     for record in entry.pax_extensions().map_err(broken)?.into_iter().flatten() {
         let record = record.map_err(broken)?;
         let value = record.value().unwrap_or_default();
         match record.key().unwrap_or_default() {
+            // The library passes over one that is no number, and would read on by the header's.
+            "size" if value.parse::<u64>().is_err() => return Err(Error::malformed("the layer", format!("an entry has the size {value:?}"))),
             "uid" => owner.0 = value.parse().unwrap_or(owner.0),
             "gid" => owner.1 = value.parse().unwrap_or(owner.1),
             "mtime" => modified = pax_time(value).unwrap_or(modified),
             key => {
+                sparse.record(key, record.value_bytes());
                 if let Some(name) = key.strip_prefix("SCHILY.xattr.") {
                     extended.push((OsString::from_vec(name.as_bytes().to_vec()), record.value_bytes().to_vec()));
                 }
             }
         }
     }
-    Ok(Attributes { mode, owner: (Uid::from_raw(owner.0), Gid::from_raw(owner.1)), modified, extended })
+    Ok(Attributes { mode, owner: (Uid::from_raw(owner.0), Gid::from_raw(owner.1)), modified, extended, sparse })
 }
 
-/// `1700000000.25` as seconds and nanoseconds.
+/// What went wrong while a file was copied out of the archive: with an errno it was the file, else the archive.
+fn of_copying(error: &io::Error, name: &OsStr) -> Error {
+    match error.raw_os_error() {
+        Some(errno) => SysError::new(at("write", Path::new(name)), Errno::from_raw(errno)).into(),
+        None => broken_tar("the layer", error),
+    }
+}
+
+/// `1700000000.25` as seconds and nanoseconds; `-1.25` is two seconds before the epoch and three quarters on.
 fn pax_time(text: &str) -> Option<TimeSpec> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     let nanos: String = fraction.chars().chain("000000000".chars()).take(9).collect();
-    Some(TimeSpec::new(seconds.parse().ok()?, nanos.parse().ok()?))
+    let (whole, nanos): (i64, i64) = (seconds.parse().ok()?, nanos.parse().ok()?);
+    let before = text.starts_with('-') && nanos > 0;
+    Some(if before { TimeSpec::new(whole.checked_sub(1)?, 1_000_000_000 - nanos) } else { TimeSpec::new(whole, nanos) })
 }
