@@ -126,9 +126,10 @@ fn dispatch(cli: Cli) -> Outcome {
     let root = cli.root.unwrap_or_else(default_root);
     let root = std::path::absolute(&root).unwrap_or(root);
     registry::remember(cli.registries);
-    if !matches!(cli.command, Command::Run(_) | Command::Exec(_) | Command::Step(_) | Command::Init(_) | Command::BuildRun) {
-        // `skiff ps | head` ends quietly. Those left out have a container to look after, and an
-        // output that is gone is no reason to leave it.
+    let serves = matches!(&cli.command, Command::Registry(command) if command.serves());
+    if !serves && !matches!(cli.command, Command::Run(_) | Command::Exec(_) | Command::Step(_) | Command::Init(_) | Command::BuildRun) {
+        // `skiff ps | head` ends quietly. Those left out have a container or clients to look after, and
+        // an output that is gone is no reason to leave them.
         let _ = crate::kernel::pidfd::default_signal(nix::sys::signal::Signal::SIGPIPE);
     }
     match cli.command {

@@ -4,8 +4,9 @@
 //! the answer on standard output; an error is on standard output too, with exit code 1.
 
 use super::Error;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::process::{Command, Stdio};
 
 /// What a helper keeps, as it is written on the pipe.
@@ -60,13 +61,11 @@ pub fn erase(name: &str, server: &str) -> Result<(), Error> {
 /// One question: its answer, or what it says went wrong.
 fn talk(program: &str, verb: &str, input: &[u8]) -> Result<Result<Vec<u8>, String>, Error> {
     let failed = |e: std::io::Error| Error::Helper { program: program.to_owned(), problem: e.to_string() };
+    // A file in memory and not a pipe: a helper that reads nothing of it must not end this process by SIGPIPE.
+    let mut file = std::fs::File::from(memfd_create(c"credentials", MFdFlags::MFD_CLOEXEC).map_err(|e| failed(e.into()))?);
+    file.write_all(input).and_then(|()| file.rewind()).map_err(failed)?;
     let mut command = Command::new(program);
-    let mut child = command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().map_err(failed)?;
-    if let Some(mut pipe) = child.stdin.take() {
-        // One that asks for nothing closes it at once, which is no error.
-        let _ = pipe.write_all(input);
-    }
-    let output = child.wait_with_output().map_err(failed)?;
+    let output = command.arg(verb).stdin(file).stderr(Stdio::inherit()).output().map_err(failed)?;
     if output.status.success() {
         return Ok(Ok(output.stdout));
     }

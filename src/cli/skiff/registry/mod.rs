@@ -46,6 +46,13 @@ pub enum Registry {
     Registry(serve::Registry),
 }
 
+impl Registry {
+    /// True for the one that has clients.
+    pub fn serves(&self) -> bool {
+        matches!(self, Self::Registry(_))
+    }
+}
+
 static OPTIONS: OnceLock<Options> = OnceLock::new();
 
 /// Keeps what the command line said, until a registry is spoken to.
