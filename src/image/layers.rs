@@ -142,9 +142,17 @@ pub(super) fn remove(layers: &Path, diff_id: &str) -> Result<(), Error> {
 
 /// Removes what a process left that died while it unpacked.
 pub(super) fn sweep(layers: &Path) -> Result<(), Error> {
-    if layers.join(ASIDE).exists() {
-        let _lock = lock(layers)?;
-        aside::bury(&layers.join(ASIDE))?;
+    let (aside, notes) = (layers.join(ASIDE), layers.join(UNSYNCED));
+    if !aside.exists() {
+        return Ok(());
+    }
+    let _lock = lock(layers)?;
+    aside::bury(&aside)?;
+    // Nobody unpacks, and nobody begins while this holds the lock: a note without a layer is a dead one's.
+    if !aside.exists() {
+        for note in fs::read_dir(&notes).into_iter().flatten().flatten().filter(|n| !layers.join(n.file_name()).exists()) {
+            fs::remove_file(note.path()).or_sys_with(|| at("remove", &note.path()))?;
+        }
     }
     Ok(())
 }

@@ -54,6 +54,7 @@ impl<'a> Writer<'a> {
             collect::sweep(store)?;
         }
         drop(lock);
+        layers::sweep(&store.root.join("layers"))?;
         layers::settle(&store.root.join("layers"))?;
         Ok(Writer { store, shared: Arc::new(Shared { store: store.clone(), work }) })
     }
