@@ -21,7 +21,15 @@ impl Config {
     /// Of an image that begins with nothing.
     pub fn scratch(architecture: &str) -> Self {
         let doc = json!({ "architecture": architecture, "os": "linux", "config": {}, "rootfs": { "type": "layers", "diff_ids": [] }, "history": [] });
-        Self { doc, cmd_is_ours: false }
+        Self { doc, cmd_is_ours: false }.with_path()
+    }
+
+    /// `ENV PATH=/x:$PATH` must find one, as it does in Docker.
+    fn with_path(mut self) -> Self {
+        if !self.env().iter().any(|(name, _)| name == "PATH") {
+            self.set_env("PATH", PATH);
+        }
+        self
     }
 
     /// Of a base image; PATH is set, as commands need it.
@@ -33,7 +41,7 @@ impl Config {
         if !config.doc["history"].is_array() {
             config.doc["history"] = json!([]);
         }
-        config
+        config.with_path()
     }
 
     /// A stage goes on where another ended: its CMD is inherited like a base image's.

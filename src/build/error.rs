@@ -17,8 +17,10 @@ pub enum Error {
         expected: Option<String>,
     },
     /// A command of RUN failed.
-    #[error("failed to solve: process {command:?} did not complete successfully: exit code: {code}")]
+    #[error("failed to solve: process {command:?} did not complete successfully: exit code: {code}\n{place}")]
     Run {
+        /// `Dockerfile:3:1`, with the line.
+        place: String,
         /// The whole command.
         command: String,
         /// How it ended.
@@ -75,10 +77,12 @@ pub enum Error {
     #[error(transparent)]
     Engine(#[from] crate::engine::Error),
     /// The container of a RUN, as the process that made it tells.
-    #[error("{what}")]
+    #[error("{what}\n{place}")]
     Container {
         /// What failed.
         what: String,
+        /// `Dockerfile:3:1`, with the line.
+        place: String,
         /// Why.
         why: Option<String>,
         /// What to try.
@@ -93,6 +97,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same, where it is a container's: with the place of its instruction.
+    pub(super) fn placed(self, at: &str) -> Self {
+        match self {
+            Self::Container { what, why, hint, .. } => Self::Container { what, why, hint, place: at.into() },
+            other => other,
+        }
+    }
+
     /// A fault of the file called `name`.
     pub fn fault(fault: &Fault, name: &str, text: &str) -> Self {
         Self::Dockerfile { shown: fault.shown(name, text), expected: fault.expected.clone() }

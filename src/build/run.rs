@@ -106,7 +106,7 @@ impl Step {
         let text = fs::read(self.folder.join("outcome.json")).unwrap_or_default();
         match serde_json::from_slice(&text) {
             Ok(Outcome::Ended { code }) => Ok(code),
-            Ok(Outcome::Failed { what, why, hint }) => Err(Error::Container { what, why, hint }),
+            Ok(Outcome::Failed { what, why, hint }) => Err(Error::Container { what, why, hint, place: String::new() }),
             Err(_) => Err(SysError::new("run the step: its process was killed", Errno::ECHILD).into()),
         }
     }

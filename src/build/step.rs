@@ -52,6 +52,11 @@ impl At<'_> {
         Fault::at(self.instruction.line.span(at, at + length), problem)
     }
 
+    /// `Dockerfile:3:1`, and the line.
+    pub fn place(&self) -> String {
+        Fault::at(self.instruction.line.whole_span(), String::new()).shown(&self.file.name, &self.file.text).replacen(": \n", "\n", 1)
+    }
+
     /// A fault as an error.
     pub fn fault(&self, fault: Fault) -> Error {
         Error::fault(&fault, &self.file.name, &self.file.text)

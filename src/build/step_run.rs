@@ -1,7 +1,6 @@
 //! RUN as a step: what the command sees is its key; its mounts are made ready, and leave no trace.
 
 use super::cache::{Ingredient, LayerNote};
-use super::config::PATH;
 use super::copy::{self, Where};
 use super::dockerfile::{Command, Heredoc, What};
 use super::ignore::Ignore;
@@ -18,7 +17,7 @@ use crate::kernel::OrSys;
 use std::collections::VecDeque;
 use std::fs::{self, File, Permissions};
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// How many of its last lines a failed command shows.
@@ -98,9 +97,6 @@ impl<'a> Build<'a> {
         }
         let (argv, script) = argv(state, command, heredocs);
         let mut env: Vec<(String, String)> = state.config.env();
-        if !env.iter().any(|(n, _)| n == "PATH") {
-            env.insert(0, ("PATH".into(), PATH.into()));
-        }
         env.extend(variables.visible_args());
         let given = |name: &&&str| !env.iter().any(|(n, _)| n == **name);
         let proxies: Vec<(String, String)> =
@@ -144,15 +140,16 @@ impl<'a> Build<'a> {
         child.wait().or_sys("wait for the step")?;
         drop(watched);
         self.halt.check()?;
-        match step.outcome()? {
+        let place = at.place();
+        match step.outcome().map_err(|error| error.placed(&place))? {
             0 => {}
             code => {
                 let step = format!("{} {}", self.prefix(at.stage, at.number), asked.shown);
-                return Err(Error::Run { command: asked.argv.join(" "), code, tail, step });
+                return Err(Error::Run { place, command: asked.argv.join(" "), code, tail, step });
             }
         }
         let upper = step.upper()?;
-        remove_stubs(&upper, &stubs);
+        remove_stubs(&upper, &stubs, &stage, &targets);
         if let Some(epoch) = self.options.epoch {
             copy::clamp(&upper, epoch)?;
         }
@@ -284,13 +281,26 @@ fn stubs(stage: &Tree, targets: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// Takes those off the upper directory again, unless the command put something there.
-fn remove_stubs(upper: &Path, stubs: &[PathBuf]) {
+fn remove_stubs(upper: &Path, stubs: &[PathBuf], stage: &Tree, targets: &[PathBuf]) {
     for stub in stubs {
         let path = upper.join(stub);
         match fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_dir() => drop(fs::remove_dir(&path)),
             Ok(metadata) if metadata.is_file() && metadata.len() == 0 => drop(fs::remove_file(&path)),
             _ => {}
+        }
+    }
+    // Overlay took the folders above along, whose only change is their time.
+    for target in targets.iter().filter_map(|t| stage.resolve(t).ok()) {
+        for folder in target.ancestors().filter(|p| !p.as_os_str().is_empty()) {
+            let marks = |m: &fs::Metadata| (m.mode(), m.uid(), m.gid());
+            let same = |m: &fs::Metadata| stage.look(folder).is_some_and(|node| marks(&node.metadata) == marks(m));
+            // One that was removed and made anew is marked, and hides what lies below.
+            let plain = |path: &Path| xattr::list(path).is_ok_and(|mut names| !names.any(|n| n.to_string_lossy().ends_with(".opaque")));
+            let path = upper.join(folder);
+            if fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir() && same(&m)) && plain(&path) && fs::remove_dir(&path).is_err() {
+                break;
+            }
         }
     }
 }

@@ -178,6 +178,12 @@ impl Room {
         Self { dir }
     }
 
+    /// An empty room in this folder, for what is to be renamed or linked from there.
+    pub fn inside(folder: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("drydock-test-").tempdir_in(folder).expect("a temporary folder");
+        Self { dir }
+    }
+
     /// The folder itself.
     pub fn path(&self) -> &Path {
         self.dir.path()

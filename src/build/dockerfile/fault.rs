@@ -40,7 +40,7 @@ impl Fault {
         let begin = text[..start].rfind('\n').map_or(0, |i| i + 1);
         let line = text[begin..].split('\n').next().unwrap_or_default().trim_end_matches('\r');
         let column = text[begin..start].chars().count();
-        let length = text.get(start..end.clamp(start, begin + line.len())).map_or(1, |t| t.chars().count()).max(1);
+        let length = text.get(start..end.clamp(start, begin + line.len())).map_or(1, |t| t.trim_end().chars().count()).max(1);
         // A tab stays one under which the caret still stands right.
         let lead: String = line.chars().take(column).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         let gutter = " ".repeat(number.to_string().len());

@@ -163,3 +163,75 @@ impl Dockerfile {
         Ok(Self { name: name.to_owned(), text: text.to_owned(), escape: directives.escape, syntax: directives.syntax, instructions })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, Dockerfile, What};
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Dockerfile {
+        Dockerfile::parse("Dockerfile", text).unwrap_or_else(|f| panic!("{}", f.shown("Dockerfile", text)))
+    }
+
+    #[test]
+    fn lines_are_joined_and_comments_between_them_go() {
+        let file = parse("# escape=`\n\nFROM a\nRUN one `\n  # gone\n\n  two \\\nCMD [\"x\", \"y\"]\n");
+        assert_eq!(file.escape, '`');
+        assert_eq!(file.instructions[1].what, What::Run { flags: vec![], command: Command::Shell("one   two \\".into()), heredocs: vec![] });
+        assert_eq!(file.instructions[1].line.range(), 4..=7);
+        assert_eq!(file.instructions[2].what, What::Cmd(Command::Exec(vec!["x".into(), "y".into()])));
+    }
+
+    #[test]
+    fn here_documents_are_taken_along() {
+        let file = parse("FROM a\nCOPY <<one <<-\"two\" /to/\n1 $x\none\n\t2\n\ttwo\nRUN <<E cat > x\nbody\nE\nUSER 1\n");
+        let What::Copy(copy) = &file.instructions[1].what else { panic!("a COPY") };
+        assert_eq!((copy.heredocs[0].content.as_str(), copy.heredocs[0].expand), ("1 $x\n", true));
+        assert_eq!((copy.heredocs[1].content.as_str(), copy.heredocs[1].expand, copy.heredocs[1].chomp), ("2\n", false, true));
+        assert_eq!(file.instructions.len(), 4);
+    }
+
+    #[test]
+    fn a_list_that_is_no_json_is_a_line_for_the_shell() {
+        let file = parse("FROM a\nRUN [ -e x ] && y\nRUN ['a']\n");
+        assert_eq!(file.instructions[1].what, What::Run { flags: vec![], command: Command::Shell("[ -e x ] && y".into()), heredocs: vec![] });
+        assert_eq!(file.instructions[2].what, What::Run { flags: vec![], command: Command::Shell("['a']".into()), heredocs: vec![] });
+    }
+
+    fn instruction() -> impl Strategy<Value = String> {
+        let word = "[a-z$/{}.=\"'_-]{1,8}";
+        let words = prop::collection::vec(word, 1..4).prop_map(|w| w.join(" "));
+        let keyword = prop::sample::select(super::KEYWORDS.to_vec());
+        let flag = prop::sample::select(vec!["", "--from=x ", "--chown=1:2 ", "--mount=type=cache,target=/x ", "--platform=linux ", "--interval=1s "]);
+        let ending = prop::sample::select(vec!["", " \\", " <<EOF", " <<-'E'", "\nEOF", "\nE", " # x", "\\", "\r", " [\"a\", \"b\"]"]);
+        (keyword, flag, words, ending).prop_map(|(keyword, flag, words, ending)| format!("{keyword} {flag}{words}{ending}"))
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in "\\PC*") {
+            if let Err(fault) = Dockerfile::parse("f", &text) {
+                fault.shown("f", &text);
+            }
+        }
+
+        #[test]
+        fn faults_point_into_the_file(lines in prop::collection::vec(instruction(), 1..6)) {
+            let text = lines.join("\n");
+            if let Err(fault) = Dockerfile::parse("f", &text) {
+                prop_assert!(fault.line(&text) <= text.lines().count().max(1));
+                fault.shown("f", &text);
+            }
+        }
+
+        #[test]
+        fn what_is_printed_is_parsed_as_the_same(lines in prop::collection::vec(instruction(), 0..6)) {
+            let text = format!("FROM a\n{}", lines.join("\n"));
+            if let Ok(file) = Dockerfile::parse("f", &text) {
+                let printed = file.to_string();
+                let again = Dockerfile::parse("f", &printed);
+                prop_assert_eq!(again.map(|f| f.instructions), Ok(file.instructions), "{}", printed);
+            }
+        }
+    }
+}

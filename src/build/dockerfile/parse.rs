@@ -137,7 +137,7 @@ impl Reader<'_> {
 
     fn unknown_flag(&self, word: &Word, name: &str, valued: &[&str], bare: &[&str]) -> Fault {
         let near = valued.iter().chain(bare).map(|k| (strsim::damerau_levenshtein(k, name), *k)).min().filter(|(d, _)| *d <= 2);
-        let hint = near.map_or_else(String::new, |(_, n)| format!(" (did you mean {n}?)"));
+        let hint = near.map_or_else(String::new, |(_, n)| format!(" (did you mean --{n}?)"));
         let all: Vec<String> = valued.iter().chain(bare).map(|f| format!("--{f}")).collect();
         let fault = self.fault_at(word, format!("unknown flag: --{name}{hint}"));
         if all.is_empty() { fault.expected(format!("{} has no flags", self.keyword)) } else { fault.expected(all.join(", ")) }

@@ -1,5 +1,6 @@
 //! A Dockerfile written out again: what is parsed from it is what was written.
 
+use super::words::{is_space, quoted};
 use super::{Command, Dockerfile, Flag, Health, Instruction, Transfer, What};
 use std::fmt::{self, Display, Formatter};
 
@@ -64,9 +65,14 @@ impl Display for What {
 fn write_pairs(f: &mut Formatter<'_>, keyword: &str, pairs: &[(String, String)]) -> fmt::Result {
     let words: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
     match pairs {
-        [(name, value)] if value.contains([' ', '\t']) => write!(f, "{keyword} {name} {value}"),
+        [(name, value)] if value.contains(is_space) && ['\\', '`'].iter().all(|escape| stands_alone(name, value, *escape)) => write!(f, "{keyword} {name} {value}"),
         _ => write!(f, "{keyword} {}", words.join(" ")),
     }
+}
+
+/// True where a name ends at the white space behind it, and no quote of its own goes on.
+fn stands_alone(name: &str, value: &str, escape: char) -> bool {
+    quoted(&format!("{name} {value}"), 0, escape).first().is_some_and(|word| word.text == name)
 }
 
 struct Flags<'a>(&'a [Flag]);
@@ -84,7 +90,7 @@ impl Display for Flags<'_> {
 impl Display for Transfer {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let words: Vec<&str> = self.sources.iter().map(|w| w.text.as_str()).chain([self.to.as_str()]).collect();
-        let spaces = words.iter().any(|w| w.is_empty() || w.contains(super::words::is_space)) || words.first().is_some_and(|w| w.starts_with('['));
+        let spaces = words.iter().any(|w| w.is_empty() || w.contains(is_space)) || words.first().is_some_and(|w| w.starts_with('['));
         if spaces { write!(f, "{}{}", Flags(&self.flags), list(&words)) } else { write!(f, "{}{}", Flags(&self.flags), words.join(" ")) }
     }
 }

@@ -151,6 +151,7 @@ pub fn system(args: &System, root: &Path) -> Outcome {
     if !force && !confirmed(root) {
         return Ok(0);
     }
+    crate::build::run::sweep(root);
     let pruned = life::prune(root).map_err(boxed)?;
     if !pruned.containers.is_empty() {
         println!("Deleted Containers:");

@@ -1,0 +1,399 @@
+//! `skiff build` from outside: what is said, what is cached and why, what ends up in the image and what
+//! must not, and that nothing half-made stays.
+
+#[macro_use]
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use support::{Room, outcome, stdout};
+
+/// A room with a context in it.
+struct Bench {
+    room: Room,
+}
+
+impl Bench {
+    fn new(dockerfile: &str) -> Self {
+        let bench = Self { room: Room::new() };
+        fs::create_dir(bench.context()).expect("the room is ours");
+        bench.write("Dockerfile", dockerfile);
+        bench
+    }
+
+    fn context(&self) -> PathBuf {
+        self.room.path().join("context")
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.context().join(name);
+        fs::create_dir_all(path.parent().expect("it is in the context")).expect("the room is ours");
+        fs::write(path, text).expect("the room is ours");
+    }
+
+    fn command(&self, options: &[&str]) -> std::process::Command {
+        let mut command = self.room.skiff(&["build"]);
+        command.args(options).arg(".").current_dir(self.context());
+        command
+    }
+
+    /// Builds it as `it`; the lines of progress, without times and digests.
+    fn build(&self, options: &[&str]) -> Vec<String> {
+        let (code, out, err) = outcome(&mut self.command(&[&["-t", "it"], options].concat()));
+        assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
+        err.lines().map(str::to_owned).collect()
+    }
+
+    /// What is said instead of an image.
+    fn refused(&self, options: &[&str]) -> String {
+        let (code, out, err) = outcome(&mut self.command(&[&["-q"], options].concat()));
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+        err
+    }
+
+    fn run(&self, command: &str) -> String {
+        stdout(&mut self.room.skiff(&["run", "--rm", "--entrypoint", "sh", "it", "-c", command]))
+    }
+
+    fn id(&self, options: &[&str]) -> String {
+        stdout(&mut self.command(&[&["-q"], options].concat()))
+    }
+
+    /// What a build leaves while it goes on: nothing of it may be there afterwards.
+    fn left(&self) -> Vec<String> {
+        let root = self.room.skiff_root();
+        let names = |part: &str| fs::read_dir(root.join(part)).into_iter().flatten().flatten().map(|e| e.path().display().to_string()).collect::<Vec<_>>();
+        let aside = ["images/.aside", "layers/.aside"].map(|p| root.join(p)).into_iter().filter(|p| p.exists()).map(|p| p.display().to_string());
+        [names("containers"), names("build/steps"), names("names")].concat().into_iter().chain(aside).collect()
+    }
+}
+
+/// Lines of plain progress that say what became of a step.
+fn ends(progress: &[String], what: &str) -> usize {
+    progress.iter().filter(|l| l.ends_with(what)).count()
+}
+
+/// The lines that explain the step whose line begins so.
+fn reasons(progress: &[String], step: &str) -> Vec<String> {
+    let number = progress.iter().find_map(|l| l.split_once(' ').filter(|(_, name)| name.starts_with(step)).map(|(n, _)| n.to_owned()));
+    let number = number.unwrap_or_else(|| panic!("no step {step} in {progress:#?}"));
+    let of_step = progress.iter().filter_map(|l| l.strip_prefix(&format!("{number} ")));
+    of_step.filter(|l| l.starts_with("not cached: ") || l.starts_with("cached: ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn progress_is_in_buildkits_plain_form() {
+    require!(UserNamespaces);
+    let bench = Bench::new("FROM base AS one\nRUN echo hello; printf 'no end'\nFROM scratch\nCOPY --from=one /bin/sh /x\nLABEL a=b\n");
+    let lines = bench.build(&[]);
+    let shown: Vec<String> = lines.iter().filter(|l| !l.is_empty()).map(|l| generic(l)).collect();
+    let expected = [
+        "#1 [internal] load metadata for base", "#1 DONE T", "#2 [one 1/2] FROM base@D", "#2 DONE T", "#3 [one 2/2] RUN echo hello; printf 'no end'",
+        "#3 T hello", "#3 T no end", "#3 DONE T", "#4 [stage-1 1/1] COPY --from=one /bin/sh /x", "#4 DONE T", "#5 exporting to image",
+        "#5 writing image D done", "#5 naming to it:latest done", "#5 DONE T",
+    ];
+    let shown: Vec<&String> = shown.iter().filter(|l| !l.contains("making the image") && !l.contains(" layer ") && !l.contains("  base: ")).collect();
+    assert_eq!(shown, expected, "{lines:#?}");
+}
+
+/// A line without its times and digests.
+fn generic(line: &str) -> String {
+    let word = |w: &str| match w {
+        w if w.trim_end_matches('s').parse::<f64>().is_ok() && w.contains('.') => "T".to_owned(),
+        w => w.split_once("sha256:").map_or(w.to_owned(), |(before, _)| format!("{before}D")),
+    };
+    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn explain_says_which_ingredient_changed() {
+    require!(UserNamespaces);
+    let bench = Bench::new("FROM base\nARG WHO=world\nCOPY app.txt data /app/\nRUN echo hello $WHO > /greeting\nRUN true\n");
+    bench.write("app.txt", "one\n");
+    bench.write("data/list", "1\n");
+    let first = bench.build(&["--explain"]);
+    assert_eq!(reasons(&first, "[2/4] COPY"), ["not cached: no build of this step is on record"]);
+    let again = bench.build(&["--explain"]);
+    assert_eq!(ends(&again, "CACHED"), 3);
+    assert!(reasons(&again, "[2/4] COPY")[0].starts_with("cached: its instruction, its 2 source files and what it stands on are those of 20"), "{again:#?}");
+
+    bench.write("app.txt", "two\n");
+    bench.write("data/more", "2\n");
+    fs::remove_file(bench.context().join("data/list")).expect("it was there");
+    let changed = bench.build(&["--explain"]);
+    assert_eq!(
+        reasons(&changed, "[2/4] COPY"),
+        [
+            "not cached: its content changed: app.txt sha256 27dd8ed44a83… was 2c8b08da5ce6…",
+            "not cached: its content changed: data/more is new",
+            "not cached: its content changed: data/list is gone",
+        ]
+    );
+    assert_eq!(reasons(&changed, "[3/4] RUN"), ["not cached: what it stands on changed"]);
+
+    let other = bench.build(&["--explain", "--build-arg", "WHO=all"]);
+    assert_eq!(reasons(&other, "[3/4] RUN"), ["not cached: ARG WHO changed: is \"all\", was \"world\""]);
+    fs::set_permissions(bench.context().join("app.txt"), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let mode = bench.build(&["--explain", "--build-arg", "WHO=all"]);
+    assert_eq!(reasons(&mode, "[2/4] COPY"), ["not cached: its mode or owner changed: app.txt is file 755 0:0, was file 644 0:0"]);
+    assert_eq!(reasons(&bench.build(&["--explain", "--no-cache"]), "[4/4] RUN"), ["not cached: --no-cache was given"]);
+
+    let text = fs::read_to_string(bench.context().join("Dockerfile")).expect("it is there").replace("RUN true", "RUN : true");
+    bench.write("Dockerfile", &text);
+    let instruction = bench.build(&["--explain"]);
+    assert_eq!(reasons(&instruction, "[4/4] RUN")[0], "not cached: its instruction changed: was RUN true");
+}
+
+#[test]
+fn the_times_of_files_and_what_is_ignored_do_not_count() {
+    require!(UserNamespaces);
+    let bench = Bench::new("FROM base\nCOPY . /app\n");
+    bench.write(".dockerignore", "*.log\n!keep.log\n.dockerignore\nDockerfile\n");
+    bench.write("a", "1");
+    bench.write("keep.log", "kept");
+    bench.build(&[]);
+    assert_eq!(bench.run("ls -A /app"), "a\nkeep.log\n");
+    bench.write("b.log", "new, and ignored");
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(100);
+    fs::File::options().append(true).open(bench.context().join("a")).and_then(|f| f.set_modified(later)).expect("it is ours");
+    assert_eq!(ends(&bench.build(&[]), "CACHED"), 1);
+    bench.write("keep.log", "changed");
+    assert_eq!(ends(&bench.build(&[]), "CACHED"), 0);
+}
+
+#[test]
+fn the_same_input_is_the_same_digest_anywhere() {
+    require!(UserNamespaces);
+    let dockerfile = "FROM base\nRUN mkdir /made && date > /made/when; sleep 0.01; echo x > /made/x\nRUN rm /made/when\nCOPY a /deep/folder/a\nCOPY <<E /doc\ntext\nE\nWORKDIR /made/here\n";
+    let build = |bench: &Bench| {
+        bench.write("a", "a");
+        let mut command = bench.command(&["-q", "--no-cache"]);
+        stdout(command.env("SOURCE_DATE_EPOCH", "1700000000"))
+    };
+    let (one, two) = (Bench::new(dockerfile), Bench::new(dockerfile));
+    let id = build(&one);
+    // The second RUN sees what the first left, which differs; but it is removed, and no time tells.
+    let fixed = dockerfile.replace("date > /made/when", "echo > /made/when");
+    one.write("Dockerfile", &fixed);
+    two.write("Dockerfile", &fixed);
+    let (first, second) = (build(&one), build(&two));
+    assert_eq!(first, second, "in another store, at another time");
+    assert_ne!(first, id);
+    let without = one.id(&[]);
+    assert_ne!(without, first, "without the variable the times of the files are those of the build");
+    assert_eq!(one.id(&[]), without, "and what is cached keeps its own");
+}
+
+#[test]
+fn mounts_and_the_engines_files_leave_no_trace_in_the_layer() {
+    require!(UserNamespaces);
+    let bench = Bench::new(concat!(
+        "FROM base\n",
+        "RUN --mount=type=cache,target=/deep/cache --mount=type=secret,id=token,target=/keys/token --mount=type=tmpfs,target=/scratch ",
+        "--mount=type=bind,source=src,target=/mnt/src,rw \\\n",
+        "  cat /keys/token; cat /mnt/src/f; echo changed > /mnt/src/f; echo n >> /deep/cache/n; wc -l < /deep/cache/n; echo 1 > /scratch/s; touch /made; ",
+        "echo x >> /etc/hosts\n",
+    ));
+    bench.write("src/f", "of the context\n");
+    let secret = bench.room.path().join("token");
+    fs::write(&secret, "a-secret-word\n").expect("the room is ours");
+    let option = format!("id=token,src={}", secret.display());
+    let lines = bench.build(&["--secret", &option]);
+    let said: Vec<&str> = lines.iter().filter(|l| l.starts_with("#3 0.")).filter_map(|l| l.splitn(3, ' ').nth(2)).collect();
+    assert_eq!(said, ["a-secret-word", "of the context", "1"]);
+    assert_eq!(fs::read_to_string(bench.context().join("src/f")).expect("it is there"), "of the context\n");
+    let layer = bench.run("find / -xdev \\( -path /proc -o -path /dev -o -path /sys \\) -prune -o \\( -path '/deep*' -o -path '/keys*' -o -path '/scratch*' -o -path '/mnt/*' -o -path /made \\) -print");
+    assert_eq!(layer, "/made\n");
+    let found = outcome(bench.room.command("grep").args(["-rl", "a-secret-word"]).arg(bench.room.skiff_root()));
+    assert_eq!(found.1, "", "the secret is nowhere in skiff's root");
+    let again = bench.build(&["--no-cache", "--secret", &option]);
+    assert!(again.iter().any(|l| l.starts_with("#3 0.") && l.ends_with(" 2")), "the cache stays from build to build: {again:#?}");
+}
+
+#[test]
+fn a_run_that_fails_shows_its_last_lines_and_its_place() {
+    require!(UserNamespaces);
+    let bench = Bench::new("FROM base\n# a comment\nRUN echo one; echo two >&2; \\\n    exit 3\n");
+    assert_eq!(
+        bench.refused(&[]),
+        concat!(
+            "------\n > [2/2] RUN echo one; echo two >&2;     exit 3:\none\ntwo\n------\n",
+            "error: failed to solve: process \"/bin/sh -c echo one; echo two >&2;     exit 3\" did not complete successfully: exit code: 3\n",
+            "Dockerfile:3:1\n  3 | RUN echo one; echo two >&2; \\\n    | ^^^^^^^^^^^^^^^^^^^^^^^^^^^\n",
+        )
+    );
+    assert_eq!(bench.left(), [""; 0]);
+    let lines = outcome(&mut bench.command(&["--progress", "plain"])).2;
+    assert!(lines.contains("ERROR: process \"/bin/sh -c echo one; echo two >&2;     exit 3\" did not complete successfully: exit code: 3\n"), "{lines}");
+}
+
+#[test]
+fn mistakes_are_shown_where_they_stand() {
+    require!(UserNamespaces);
+    let bench = Bench::new("FROM base\n");
+    bench.write(".dockerignore", "hidden\n");
+    bench.write("hidden", "");
+    std::os::unix::fs::symlink("/etc/passwd", bench.context().join("out")).expect("the room is ours");
+    for (dockerfile, expected) in [
+        ("FORM base\n", "error: Dockerfile:1:1: unknown instruction: FORM (did you mean FROM?)\n  1 | FORM base\n    | ^^^^\n"),
+        (
+            "FROM base\n\tCOPY --form=x a b\n",
+            "error: Dockerfile:2:7: unknown flag: --form (did you mean --from?)\n  2 | \tCOPY --form=x a b\n    | \t     ^^^^^^^^\n  try: --from, --chown, --chmod, --exclude, --link, --parents\n",
+        ),
+        (
+            "FROM base\nENV a=1 \\\n  # between\n  b c=2\n",
+            "error: Dockerfile:4:3: Syntax error - can't find = in \"b\". Must be of the form: name=value\n  4 |   b c=2\n    |   ^\n  try: a value with spaces in quotes: NAME=\"a value\"\n",
+        ),
+        (
+            "FROM base:$TAG\n",
+            "error: Dockerfile:1:6: base name (base:$TAG) should not be blank\n  1 | FROM base:$TAG\n    |      ^^^^^^^^^\n  try: ARG TAG=… before the first FROM, or --build-arg TAG=…; an ARG inside a\n       stage is not seen here\n",
+        ),
+        (
+            "FROM base\nCOPY nothing /x\n",
+            "error: Dockerfile:2:6: \"nothing\": not found in the build context\n  2 | COPY nothing /x\n    |      ^^^^^^^\n  try: a path below the build context; skiff build sends nothing else\n",
+        ),
+        (
+            "FROM base\nCOPY hidden /x\n",
+            "error: Dockerfile:2:6: \"hidden\": not found in the build context: .dockerignore leaves it out\n  2 | COPY hidden /x\n    |      ^^^^^^\n  try: a line that begins with ! takes it back\n",
+        ),
+        (
+            "FROM base\nCOPY ../room /x\n",
+            "error: Dockerfile:2:6: forbidden path outside the build context: ../room\n  2 | COPY ../room /x\n    |      ^^^^^^^\n  try: another context: skiff build -f FILE FOLDER, where FOLDER holds it too\n",
+        ),
+        (
+            "FROM base\nCOPY out /x\n",
+            "error: Dockerfile:2:6: forbidden path outside the build context: out is a link to /etc/passwd\n  2 | COPY out /x\n    |      ^^^\n  try: the file itself in the context; a link is followed only within it\n",
+        ),
+        (
+            "FROM base\nCOPY --from=3 a /x\n",
+            "error: Dockerfile:2:1: invalid from flag value 3: no earlier stage has this number\n  2 | COPY --from=3 a /x\n    | ^^^^^^^^^^^^^^^^^^\n",
+        ),
+        (
+            "FROM base\nRUN <<EOF\ntrue\n",
+            "error: Dockerfile:2:5: unterminated heredoc \"EOF\"\n  2 | RUN <<EOF\n    |     ^^^^^\n  try: a line that is EOF and nothing else\n",
+        ),
+        (
+            "FROM base\nRUN --mount=type=secret,id=t,required true\n",
+            "error: Dockerfile:2:1: secret t: not found; --secret id=t,src=FILE gives it\n  2 | RUN --mount=type=secret,id=t,required true\n    | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n",
+        ),
+    ] {
+        bench.write("Dockerfile", dockerfile);
+        let said = bench.refused(&[]);
+        let said: String = said.lines().filter(|l| !l.starts_with("making the image") && !l.starts_with("  layer ")).map(|l| format!("{l}\n")).collect();
+        assert_eq!(said, expected, "{dockerfile}");
+        assert_eq!(bench.left(), [""; 0], "{dockerfile}");
+    }
+    assert_eq!(
+        bench.refused(&["-f", "Dockerfiel"]),
+        "error: failed to read dockerfile: open Dockerfiel: no such file or directory\n  try: there is Dockerfile: -f Dockerfile\n"
+    );
+    bench.write("Dockerfile", "FROM base AS first\nFROM first AS second\n");
+    assert_eq!(
+        bench.refused(&["--target", "third"]),
+        "error: failed to solve: target stage \"third\" could not be found\n  try: one of first, second\n"
+    );
+}
+
+#[test]
+fn the_dockerfile_or_the_whole_context_may_come_by_standard_input() {
+    require!(UserNamespaces);
+    let bench = Bench::new("FROM base\nCOPY a /a\n");
+    bench.write("a", "of the context\n");
+    let pipe = |script: &str| stdout(bench.room.command("sh").args(["-c", script]).current_dir(bench.context()));
+    pipe("tar -c . | gzip | skiff build -q -t it -");
+    assert_eq!(bench.run("cat /a"), "of the context\n");
+    pipe("printf 'FROM base\\nCOPY a /b\\n' | skiff build -q -t it -f - .");
+    assert_eq!(bench.run("cat /b"), "of the context\n");
+    pipe("printf 'FROM base\\nRUN echo alone > /c\\n' | skiff build -q -t it -t other:2 --iidfile id -");
+    assert_eq!(bench.run("cat /c"), "alone\n");
+    let id = fs::read_to_string(bench.context().join("id")).expect("it was written");
+    assert_eq!(stdout(&mut bench.room.skiff(&["images", "-q", "--no-trunc", "other:2"])).trim(), id);
+    assert_eq!(bench.left(), [""; 0]);
+}
+
+#[test]
+fn a_base_images_triggers_run_where_it_is_built_on() {
+    require!(UserNamespaces);
+    let bench = Bench::new("FROM base\nONBUILD COPY app /app\nONBUILD RUN cat /app > /seen\n");
+    bench.build(&["-t", "parent"]);
+    bench.write("app", "of the child\n");
+    bench.write("Dockerfile", "FROM parent\nCMD [\"cat\", \"/seen\"]\n");
+    let lines = bench.build(&[]);
+    assert!(lines.iter().any(|l| l.ends_with("[3/3] RUN cat /app > /seen")), "{lines:#?}");
+    assert_eq!(stdout(&mut bench.room.skiff(&["run", "--rm", "it"])), "of the child\n");
+}
+
+/// A build whose RUN has begun to wait.
+fn waiting(bench: &Bench) -> Child {
+    let mut command = bench.command(&["--progress", "plain", "-t", "half"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("skiff starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("it was piped")).lines();
+    let began = lines.any(|l| l.is_ok_and(|l| l.ends_with(" begun")));
+    assert!(began, "the RUN began");
+    // Drained from here on, or its last words would end it.
+    std::thread::spawn(move || lines.for_each(drop));
+    child
+}
+
+#[test]
+fn an_interrupted_build_takes_everything_along_and_a_killed_one_is_cleared_by_the_next() {
+    require!(UserNamespaces);
+    let bench = Bench::new("FROM base\nCOPY a /a\nRUN echo begun; trap '' INT TERM; sleep 1000\n");
+    bench.write("a", "a");
+    for signal in [nix::sys::signal::Signal::SIGINT, nix::sys::signal::Signal::SIGTERM, nix::sys::signal::Signal::SIGKILL] {
+        let mut child = waiting(&bench);
+        let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+        nix::sys::signal::kill(pid, signal).expect("it is our child");
+        let status = child.wait().expect("it is our child");
+        if signal == nix::sys::signal::Signal::SIGKILL {
+            assert!(!bench.left().is_empty(), "nobody could clear up");
+            fs::write(bench.context().join("Short"), "FROM base\nCOPY a /a\nRUN true\n").expect("the room is ours");
+            let lines = bench.build(&["-f", "Short"]);
+            assert_eq!(ends(&lines, "CACHED"), 1, "what was done before is whole: {lines:#?}");
+        } else {
+            assert_eq!(status.code(), Some(130), "{signal}");
+        }
+        assert_eq!(bench.left(), [""; 0], "{signal}");
+    }
+    assert_eq!(outcome(&mut bench.room.skiff(&["run", "--rm", "half"])).0, Some(125), "no image has the name");
+    assert_eq!(bench.run("cat /a"), "a");
+}
+
+#[test]
+fn several_builds_at_once_share_what_they_have() {
+    require!(UserNamespaces);
+    let bench = Bench::new("FROM base\nCOPY a /a\nRUN echo $RANDOM > /b\n");
+    bench.write("a", "a");
+    bench.id(&["--target", "0"]);
+    let children: Vec<Child> = (0..4)
+        .map(|n| bench.command(&["-q", "-t", &format!("n{n}")]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("skiff starts"))
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().expect("it is our child");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(bench.left(), [""; 0]);
+    for n in 0..4 {
+        assert_eq!(stdout(&mut bench.room.skiff(&["run", "--rm", &format!("n{n}"), "cat", "/a"])), "a");
+    }
+}
+
+#[test]
+fn prune_removes_what_no_image_has() {
+    require!(UserNamespaces);
+    let bench = Bench::new("FROM base\nRUN echo one > /one\n");
+    bench.build(&[]);
+    bench.write("Dockerfile", "FROM base\nRUN echo two > /two\n");
+    bench.build(&[]);
+    let layers = || fs::read_dir(bench.room.skiff_root().join("images/blobs/sha256")).expect("a store").count();
+    stdout(&mut bench.room.skiff(&["image", "prune", "-f"]));
+    let before = layers();
+    let said = stdout(&mut bench.room.skiff(&["builder", "prune", "-f"]));
+    assert!(said.lines().last().is_some_and(|l| l.starts_with("Total:\t")), "{said}");
+    assert_eq!(layers(), before - 1, "the layer of the image that is gone");
+    assert_eq!(bench.run("cat /two"), "two\n");
+    assert_eq!(ends(&bench.build(&["--explain"]), "CACHED"), 0);
+}

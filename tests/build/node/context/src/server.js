@@ -1,0 +1,1 @@
+console.log("serving in", MODE, "on", process.env.NODE_ENV);

@@ -1,0 +1,4 @@
+#!/bin/sh
+id -un
+pwd
+cat /etc/service.conf

@@ -1,0 +1,2 @@
+set -e
+sh -n bin/tool
