@@ -146,7 +146,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Build(args) => build::run(*args, &root),
         Command::Builder(args) => build::builder(&args, &root),
         Command::BuildRun => crate::build::run::child(&root).map(|()| 0).map_err(boxed),
-        Command::Images(args) => images::run(&args, &root),
+        Command::Images(args) => images::run(args, &root),
         Command::Registry(args) => registry::run(&args, &root),
         Command::System(args) => life::system(&args, &root),
         Command::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),

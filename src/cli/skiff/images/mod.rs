@@ -49,6 +49,12 @@ pub enum Group {
     /// List images
     #[command(visible_alias = "list")]
     Ls(list::Images),
+    /// Build an image from a Dockerfile
+    Build(Box<super::build::Build>),
+    /// Fetch an image from a registry
+    Pull(super::registry::pull::Pull),
+    /// Send an image to a registry
+    Push(super::registry::push::Push),
     /// Show the layers of an image, the newest first
     History(list::History),
     /// Draw an image: its manifest, its config, and what each layer adds, changes and removes
@@ -71,19 +77,19 @@ pub enum Group {
 }
 
 /// Runs it. Docker's code 125 is for `run` alone: here an error is 1.
-pub fn run(command: &Images, root: &Path) -> Outcome {
+pub fn run(command: Images, root: &Path) -> Outcome {
     let done = match command {
-        Images::Images(args) => list::images(args, root),
-        Images::Image(command) => group(command, root),
-        Images::History(args) => list::history(args, root),
-        Images::Diff(args) => change::diff(args, root),
-        Images::Commit(args) => change::commit(args, root),
-        Images::Export(args) => change::export(args, root),
-        Images::Tag(args) => change::tag(args, root),
-        Images::Rmi(args) => remove::rmi(args, root),
-        Images::Save(args) => files::save(args, root),
-        Images::Load(args) => files::load(args, root),
-        Images::Import(args) => files::import(args, root),
+        Images::Images(args) => list::images(&args, root),
+        Images::Image(command) => group(*command, root),
+        Images::History(args) => list::history(&args, root),
+        Images::Diff(args) => change::diff(&args, root),
+        Images::Commit(args) => change::commit(&args, root),
+        Images::Export(args) => change::export(&args, root),
+        Images::Tag(args) => change::tag(&args, root),
+        Images::Rmi(args) => remove::rmi(&args, root),
+        Images::Save(args) => files::save(&args, root),
+        Images::Load(args) => files::load(&args, root),
+        Images::Import(args) => files::import(&args, root),
     };
     done.or_else(|error| {
         crate::cli::error::show(error.as_ref());
@@ -91,18 +97,21 @@ pub fn run(command: &Images, root: &Path) -> Outcome {
     })
 }
 
-fn group(command: &Group, root: &Path) -> Outcome {
+fn group(command: Group, root: &Path) -> Outcome {
     match command {
-        Group::Ls(args) => list::images(args, root),
-        Group::History(args) => list::history(args, root),
-        Group::Show(args) => show::show(args, root),
-        Group::Inspect(args) => document::inspect(args, root),
-        Group::Tag(args) => change::tag(args, root),
-        Group::Rm(args) => remove::rmi(args, root),
-        Group::Prune(args) => remove::prune(args, root),
-        Group::Save(args) => files::save(args, root),
-        Group::Load(args) => files::load(args, root),
-        Group::Import(args) => files::import(args, root),
+        Group::Ls(args) => list::images(&args, root),
+        Group::History(args) => list::history(&args, root),
+        Group::Build(args) => super::build::run(*args, root),
+        Group::Pull(args) => super::registry::pull::pull(&args, root),
+        Group::Push(args) => super::registry::push::push(&args, root),
+        Group::Show(args) => show::show(&args, root),
+        Group::Inspect(args) => document::inspect(&args, root),
+        Group::Tag(args) => change::tag(&args, root),
+        Group::Rm(args) => remove::rmi(&args, root),
+        Group::Prune(args) => remove::prune(&args, root),
+        Group::Save(args) => files::save(&args, root),
+        Group::Load(args) => files::load(&args, root),
+        Group::Import(args) => files::import(&args, root),
     }
 }
 

@@ -2,8 +2,8 @@
 
 mod login;
 mod progress;
-mod pull;
-mod push;
+pub mod pull;
+pub mod push;
 mod search;
 mod serve;
 
