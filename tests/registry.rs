@@ -32,7 +32,7 @@ fn fails(room: &Room, args: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn an_image_goes_to_debians_registry_and_comes_back_the_same() {
-    require!(Tool("docker-registry"), Tool("busybox"));
+    require!(Tool("docker-registry"), Tool("busybox"), UserNamespaces);
     let (here, there) = (room(), Room::new());
     let registry = Served::debian(&here, false);
     let name = format!("{}/team/base", registry.host);
@@ -73,7 +73,7 @@ fn an_image_goes_to_debians_registry_and_comes_back_the_same() {
 
 #[test]
 fn run_pulls_what_is_not_here_and_says_so_on_standard_error() {
-    require!(Tool("docker-registry"), Tool("busybox"));
+    require!(Tool("docker-registry"), Tool("busybox"), UserNamespaces);
     let (here, there) = (room(), Room::new());
     let registry = Served::debian(&here, false);
     let name = format!("{}/base:1", registry.host);

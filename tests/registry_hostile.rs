@@ -287,8 +287,9 @@ fn an_index_leads_to_this_machines_image_and_never_in_a_circle() {
     let index = |lines: Vec<Value>| json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": lines }).to_string().into_bytes();
     let serve = |index: Vec<u8>| {
         let (honest, inner) = (image.clone(), index.clone());
+        let whole = format!("GET /v2/x/manifests/{}", digest(&index));
         Scripted::start(move |request, stream, _| match request.line.as_str() {
-            "GET /v2/x/manifests/latest" => reply(stream, "200 OK", &[("content-type", INDEX)], &inner),
+            line if line == "GET /v2/x/manifests/latest" || line == whole => reply(stream, "200 OK", &[("content-type", INDEX)], &inner),
             _ => honest.serve(request, stream),
         })
     };
@@ -296,8 +297,21 @@ fn an_index_leads_to_this_machines_image_and_never_in_a_circle() {
     let good = index(vec![line(b"other", MANIFEST, "mips"), line(&image.manifest, MANIFEST, &here)]);
     let registry = serve(good.clone());
     let room = pulls(&registry);
-    let shown = stdout(&mut room.skiff(&["images", "--digests", "--format", "{{.Digest}}"]));
-    assert!(shown.trim() == digest(&image.manifest) || shown.trim() == digest(&good), "{shown}");
+    // The tag's digest is the index's; both lead to the image, and it has one line.
+    let name = format!("{}/x", registry.host);
+    assert_eq!(stdout(&mut room.skiff(&["images", "--format", "{{.Repository}}:{{.Tag}}"])), format!("{name}:latest\n"));
+    let by_digest = format!("{name}@{}", digest(&good));
+    let inspected = stdout(&mut room.skiff(&["image", "inspect", "--format", "{{json .RepoDigests}} {{json .RepoTags}}", &by_digest]));
+    assert_eq!(inspected, format!("[\"{by_digest}\"] [\"{name}:latest\"]\n"));
+    stdout(&mut room.skiff(&["image", "inspect", &format!("{name}@{}", digest(&image.manifest))]));
+    let other = self::room();
+    assert_eq!(skiff(&other, &["pull", "-q", &by_digest]).1, format!("{by_digest}\n"));
+    assert_eq!(stdout(&mut other.skiff(&["images", "--format", "{{.Repository}}:{{.Tag}}"])), "<none>:<none>\n");
+    assert_eq!(skiff(&other, &["pull", "-q", &name]).0, Some(0));
+    assert_eq!(stdout(&mut other.skiff(&["images", "--format", "{{.Repository}}:{{.Tag}}"])), format!("{name}:latest\n"));
+    stdout(&mut other.skiff(&["rmi", &name]));
+    assert_eq!(stdout(&mut other.skiff(&["images", "-q"])), "");
+    assert!(!other.skiff_root().join("layers").join(&digest(&image.layer)[7..]).exists());
 
     let none = serve(index(vec![line(b"other", MANIFEST, "mips"), line(b"more", MANIFEST, "s390x")]));
     refuses(&none, &format!("no matching manifest for linux/{here} in the manifest list entries of HOST/x:latest"));

@@ -128,11 +128,19 @@ impl Store {
         Ok(Image { root: self.root.clone(), layers, digest: digest.clone(), id, config, manifest })
     }
 
-    /// All lines of the index, sorted by name.
+    /// All lines of the index, sorted by name. An image that has only the name `repository@digest` by
+    /// which it was pulled is one without a name.
     pub fn entries(&self) -> Result<Vec<Entry>, Error> {
         let index = self.index()?;
-        let mut entries: Vec<Entry> =
-            index.manifests().iter().map(|d| Entry { name: name_of(d).map(str::to_owned), digest: d.digest().clone() }).collect();
+        let tagged = |d: &Descriptor| name_of(d).filter(|n| !n.contains('@')).map(str::to_owned);
+        let mut entries: Vec<Entry> = Vec::new();
+        for (line, name) in index.manifests().iter().map(|d| (d, tagged(d))) {
+            let other = |d: &Descriptor| d.digest() == line.digest() && tagged(d).is_some();
+            let said = || entries.iter().any(|e| e.name.is_none() && e.digest == *line.digest());
+            if name.is_some() || !(index.manifests().iter().any(other) || said()) {
+                entries.push(Entry { name, digest: line.digest().clone() });
+            }
+        }
         entries.sort_by(|a, b| (a.name.is_none(), &a.name).cmp(&(b.name.is_none(), &b.name)));
         Ok(entries)
     }
@@ -140,6 +148,13 @@ impl Store {
     /// The names of an image, sorted.
     pub fn names_of(&self, digest: &Digest) -> Result<Vec<String>, Error> {
         Ok(self.entries()?.into_iter().filter(|e| e.digest == *digest).filter_map(|e| e.name).collect())
+    }
+
+    /// As what an image was pulled whose registry has it in an index: `repository@digest` of that.
+    pub fn pulled_as(&self, digest: &Digest) -> Result<Vec<String>, Error> {
+        let index = self.index()?;
+        let lines = index.manifests().iter().filter(|d| d.digest() == digest).filter_map(name_of);
+        Ok(lines.filter(|n| n.contains('@')).map(str::to_owned).collect())
     }
 
     /// Opens a blob to be read as it is stored.
@@ -290,7 +305,7 @@ pub(super) fn name_of(descriptor: &Descriptor) -> Option<&str> {
 }
 
 fn names(index: &ImageIndex) -> impl Iterator<Item = &str> {
-    index.manifests().iter().filter_map(name_of)
+    index.manifests().iter().filter_map(name_of).filter(|n| !n.contains('@'))
 }
 
 /// A line of the index.
@@ -307,7 +322,13 @@ fn find(index: &ImageIndex, reference: &Reference) -> Option<Digest> {
         Some(d.digest()) == reference.digest.as_ref() && name_of(d).is_none_or(same_repository)
     };
     let mut lines = index.manifests().iter();
-    let line = if reference.digest.is_some() { lines.find(by_digest) } else { lines.find(by_name) };
+    let line = match &reference.digest {
+        None => lines.find(by_name),
+        Some(digest) => {
+            let pulled_as = format!("{}@{digest}", reference.name());
+            lines.find(|d| by_digest(d) || name_of(d) == Some(pulled_as.as_str()))
+        }
+    };
     line.map(|d| d.digest().clone())
 }
 

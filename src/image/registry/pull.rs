@@ -92,9 +92,13 @@ pub fn pull(store: &Store, reference: &Reference, platform: &Platform, settings:
     let (client, found) = find(reference, platform, settings)?;
     let what = reference.digest.as_ref().map_or_else(|| reference.tag_or_latest().to_owned(), ToString::to_string);
     told(Progress::Pulling { what, repository: client.repository.clone() });
-    let names: Vec<String> = if reference.digest.is_some() { Vec::new() } else { vec![reference.key()] };
+    let mut names: Vec<String> = if reference.digest.is_some() { Vec::new() } else { vec![reference.key()] };
     let before = names.first().and_then(|name| store.resolve(name).ok());
     let up_to_date = before.is_some_and(|image| image.digest == *found.descriptor.digest());
+    // The index is not kept; that it is what this image was pulled by is.
+    if found.digest != *found.descriptor.digest() {
+        names.push(format!("{}@{}", reference.name(), found.digest));
+    }
     let quiet = |_| ();
     let image = bring(store, &client, &found, &names, if up_to_date { &quiet } else { told })?;
     Ok(Pulled { image, digest: found.digest, up_to_date })

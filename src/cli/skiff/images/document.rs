@@ -111,8 +111,13 @@ pub fn document(store: &Store, image: &Image) -> Result<Document, Box<dyn Explai
     let whole: Value = serde_json::from_slice(&bytes).map_err(|e| boxed(Error::malformed(format!("config {}", image.id), e)))?;
     let text = |key: &str| whole[key].as_str().map(str::to_owned);
     let names = store.names_of(&image.digest).map_err(boxed)?;
-    let mut digests: Vec<String> = names.iter().filter_map(|n| n.rsplit_once(':')).map(|(r, _)| format!("{r}@{}", image.digest)).collect();
-    digests.dedup();
+    // What a registry has it as; where it was never pulled, or without an index, the manifest itself.
+    let mut digests = store.pulled_as(&image.digest).map_err(boxed)?;
+    for repository in names.iter().filter_map(|n| n.rsplit_once(':')).map(|(repository, _)| repository) {
+        if !digests.iter().any(|d| d.split_once('@').is_some_and(|(r, _)| r == repository)) {
+            digests.push(format!("{repository}@{}", image.digest));
+        }
+    }
     let history = whole["history"].as_array().and_then(|h| h.last()).cloned().unwrap_or_default();
     let size = image.unpacked_size();
     let (top, lower) = image.layers.split_last().map_or((None, &[] as &[_]), |(top, lower)| (Some(top), lower));

@@ -15,6 +15,7 @@ use crate::image::aside;
 use crate::kernel::OrSys;
 use crate::kernel::trial::which;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -44,6 +45,12 @@ const FOLDERS: &[(&str, u32)] = &[
 
 /// Read by people, not by programs in a container.
 const LEFT_OUT: &[&str] = &["usr/share/doc/", "usr/share/info/", "usr/share/lintian/", "usr/share/locale/", "usr/share/man/", "var/run", "var/lock"];
+
+/// A small Debian that was made already: of which files, and the layer.
+pub(super) struct Base {
+    files: BTreeSet<OsString>,
+    layer: Layer,
+}
 
 /// Packages as files, gone when this is dropped.
 pub(super) struct Fetched {
@@ -138,24 +145,14 @@ fn run(recipe: &Recipe, command: &mut Command) -> Result<String, Error> {
 }
 
 /// Two layers: Debian, and the image's own.
-pub(super) fn layers(writer: &Writer<'_>, recipe: &Recipe, fetched: &Fetched, told: &Told) -> Result<Vec<Layer>, Error> {
+pub(super) fn layers(writer: &Writer<'_>, recipe: &Recipe, fetched: &Fetched, base: &mut Option<Base>, told: &Told) -> Result<Vec<Layer>, Error> {
     told(&format!("making {} of {} {}", recipe.name, recipe.package, fetched.version));
-    let mut base = Merge::new(writer)?;
-    for (path, mode) in FOLDERS {
-        base.folder(path, *mode, 0)?;
-    }
-    for name in MOVED {
-        base.link(name, &format!("usr/{name}"))?;
-    }
-    base.link("var/run", "/run")?;
-    base.link("var/lock", "/run/lock")?;
-    for deb in &fetched.base {
-        base.package(recipe, deb)?;
-    }
-    for (path, to) in [("usr/bin/sh", "dash"), ("usr/bin/awk", "mawk")] {
-        base.link(path, to)?;
-    }
-    accounts(&mut base, None)?;
+    let files: BTreeSet<OsString> = fetched.base.iter().filter_map(|p| p.file_name()).map(OsString::from).collect();
+    let below = match base.as_ref().filter(|b| b.files == files) {
+        Some(there) if writer.has(there.layer.descriptor.digest())? => there.layer.clone(),
+        _ => debian(writer, recipe, fetched)?,
+    };
+    *base = Some(Base { files, layer: below.clone() });
     let mut own = Merge::new(writer)?;
     for deb in &fetched.own {
         own.package(recipe, deb)?;
@@ -172,7 +169,28 @@ pub(super) fn layers(writer: &Writer<'_>, recipe: &Recipe, fetched: &Fetched, to
     for (path, to) in recipe.links {
         own.link(path, to)?;
     }
-    Ok(vec![base.finish()?, own.finish()?])
+    Ok(vec![below, own.finish()?])
+}
+
+/// The layer that all of them share.
+fn debian(writer: &Writer<'_>, recipe: &Recipe, fetched: &Fetched) -> Result<Layer, Error> {
+    let mut base = Merge::new(writer)?;
+    for (path, mode) in FOLDERS {
+        base.folder(path, *mode, 0)?;
+    }
+    for name in MOVED {
+        base.link(name, &format!("usr/{name}"))?;
+    }
+    base.link("var/run", "/run")?;
+    base.link("var/lock", "/run/lock")?;
+    for deb in &fetched.base {
+        base.package(recipe, deb)?;
+    }
+    for (path, to) in [("usr/bin/sh", "dash"), ("usr/bin/awk", "mawk")] {
+        base.link(path, to)?;
+    }
+    accounts(&mut base, None)?;
+    base.finish()
 }
 
 /// Users and groups: Debian's first ones, and the image's.

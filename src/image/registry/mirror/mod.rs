@@ -38,7 +38,8 @@ pub struct Local {
 pub struct Made {
     store: Store,
     told: Told,
-    turn: Mutex<()>,
+    /// Two who ask for one image at once get the same one; and the Debian below them is made once.
+    turn: Mutex<Option<debian::Base>>,
 }
 
 impl Local {
@@ -51,7 +52,7 @@ impl Local {
 impl Made {
     /// Keeps what it makes below `root`.
     pub fn new(root: &Path, told: Told) -> Self {
-        Self { store: Store::open(root), told, turn: Mutex::new(()) }
+        Self { store: Store::open(root), told, turn: Mutex::new(None) }
     }
 }
 
@@ -76,15 +77,14 @@ impl Shown for Made {
         if name != hello::NAME && recipe.is_none() {
             return Ok(None);
         }
-        // Two who ask for one image at once get the same one.
-        let _turn = self.turn.lock();
+        let mut base = self.turn.lock().map_err(|_| Error::CannotMake { name: name.to_owned(), problem: "another image failed badly".into() })?;
         if let Some(document) = stored(&self.store, name, tag)? {
             return Ok(Some(document));
         }
         match recipe {
             None if tag == "latest" => drop(hello::make(&self.store, hello::Made::ForMirror)?),
             None => return Err(no_tag(name, tag, &["latest".to_owned()])),
-            Some(recipe) => make(&self.store, recipe, tag, &self.told)?,
+            Some(recipe) => make(&self.store, recipe, tag, &mut base, &self.told)?,
         }
         stored(&self.store, name, tag)
     }
@@ -97,11 +97,11 @@ impl Shown for Made {
 }
 
 /// Makes an image of a recipe, unless it has another version than the tag means.
-fn make(store: &Store, recipe: &Recipe, tag: &str, told: &Told) -> Result<(), Error> {
+fn make(store: &Store, recipe: &Recipe, tag: &str, base: &mut Option<debian::Base>, told: &Told) -> Result<(), Error> {
     let fetched = debian::fetch(recipe, tag, told)?;
     let tags = recipe.tags(&fetched.version);
     let writer = store.write()?;
-    let layers = debian::layers(&writer, recipe, &fetched, told)?;
+    let layers = debian::layers(&writer, recipe, &fetched, base, told)?;
     let config = json!({
         "Env": recipe.environment(&fetched.version),
         "Entrypoint": recipe.entrypoint,

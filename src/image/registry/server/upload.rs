@@ -18,6 +18,7 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// All uploads that have begun.
 #[derive(Debug, Default)]
@@ -32,7 +33,12 @@ struct Upload {
     path: PathBuf,
     hasher: Sha256,
     size: u64,
+    /// When something last came.
+    last: Instant,
 }
+
+/// An upload that nobody went on with for so long is given up.
+const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 
 impl Drop for Upload {
     fn drop(&mut self) {
@@ -47,8 +53,10 @@ impl Uploads {
         let path = aside::fresh(&shelf.uploads());
         let file = File::options().write(true).create_new(true).open(&path).or_sys_with(|| at("create", &path))?;
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let upload = Upload { file, path, hasher: Sha256::new(), size: 0 };
+        let upload = Upload { file, path, hasher: Sha256::new(), size: 0, last: Instant::now() };
         if let Ok(mut open) = self.open.lock() {
+            // One that is locked is just coming in.
+            open.retain(|_, other| other.try_lock().map_or(true, |o| o.last.elapsed() < FORGOTTEN));
             open.insert(id.clone(), Arc::new(Mutex::new(upload)));
         }
         Ok(id)
@@ -89,6 +97,7 @@ impl Uploads {
             written.map_err(|e| Answer::error(507, "UNKNOWN", "the registry cannot write", e.to_string()))?;
             upload.hasher.update(&buffer[..n]);
             upload.size += n as u64;
+            upload.last = Instant::now();
         }
     }
 
