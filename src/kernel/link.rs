@@ -1,12 +1,13 @@
-//! Network links of the calling process's network namespace (rtnetlink(7), RTM_GETLINK).
+//! Network links: bridges and pairs of veth, made and listed (rtnetlink(7), veth(4)).
 //!
-//! One request, answered by a message a link: a netlink header, a `struct ifinfomsg`, attributes. Of
-//! those, the name, the kind (veth, bridge, …; a physical link has none) and the link that it belongs
-//! to are read. Needs no privilege. See it live: `ip -details link`.
+//! To list them needs no privilege: one request, answered by a message a link: a `struct ifinfomsg`
+//! and attributes. Of those, the name, the kind (veth, bridge, …; a physical link has none) and the
+//! link that it belongs to are read. To make one needs CAP_NET_ADMIN. A veth is one end of a pair, like
+//! a cable: what goes in here comes out there, and with one end the other is gone. See it live:
+//! `ip -details link`.
 
-use super::{OrSys, SysError};
-use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+use super::SysError;
+use super::netlink::{Message, Socket, attributes, text, word};
 use serde::{Deserialize, Serialize};
 
 /// One link.
@@ -27,53 +28,93 @@ pub struct Link {
 // linux/rtnetlink.h, linux/if_link.h
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
+const RTM_DELLINK: u16 = 17;
+const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
-/// Bytes of a netlink header, and of a struct ifinfomsg.
-const HEADER: usize = 16;
+const IFLA_INFO_DATA: u16 = 2;
+const VETH_INFO_PEER: u16 = 1;
+/// Bytes of a struct ifinfomsg.
 const INFO: usize = 16;
 
-/// All links.
+/// A hardware address.
+pub type Mac = [u8; 6];
+
+/// All links of the calling process's network namespace.
 pub fn all() -> Result<Vec<Link>, SysError> {
-    let what = "list the links";
-    let netlink = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute).or_sys(what)?;
-    let mut request = Vec::new();
-    request.extend(((HEADER + INFO) as u32).to_ne_bytes());
-    request.extend(RTM_GETLINK.to_ne_bytes());
-    request.extend(((libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16).to_ne_bytes());
-    request.extend([0; 8 + INFO]);
-    nix::unistd::write(&netlink, &request).or_sys(what)?;
-    let mut links = Vec::new();
-    // A dump comes in parts of at most 32 KiB.
-    let mut part = vec![0; 1 << 16];
-    loop {
-        let n = match nix::unistd::read(&netlink, &mut part) {
-            Err(Errno::EINTR) => continue,
-            other => other.or_sys(what)?,
-        };
-        if !collect(&part[..n], &mut links).map_err(|errno| SysError::new(what, errno))? {
-            return Ok(links);
-        }
-    }
+    list(&Socket::route()?)
 }
 
-/// Takes the links out of one part of the answer; false when it was the last.
-fn collect(part: &[u8], links: &mut Vec<Link>) -> Result<bool, Errno> {
-    let mut rest = part;
-    while let (Some(length), Some(kind)) = (word(rest, 0), half(rest, 4)) {
-        let length = length as usize;
-        let Some(body) = rest.get(HEADER..length) else { return Err(Errno::EBADMSG) };
-        match i32::from(kind) {
-            libc::NLMSG_DONE => return Ok(false),
-            libc::NLMSG_ERROR => return Err(Errno::from_raw(-(word(body, 0).unwrap_or(0) as i32))),
-            _ if kind == RTM_NEWLINK => links.extend(link(body)),
-            _ => {}
-        }
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+/// All links of a socket's network namespace.
+pub fn list(socket: &Socket) -> Result<Vec<Link>, SysError> {
+    let mut links = Vec::new();
+    let request = Message::new(RTM_GETLINK, libc::NLM_F_DUMP).body(&info(0, false));
+    socket.dump(request, || "list the links".into(), |kind, body| links.extend((kind == RTM_NEWLINK).then(|| link(body)).flatten()))?;
+    Ok(links)
+}
+
+/// The link of that name.
+pub fn named(socket: &Socket, name: &str) -> Result<Option<Link>, SysError> {
+    Ok(list(socket)?.into_iter().find(|l| l.name == name))
+}
+
+/// Makes a bridge, and sets it up. EEXIST if a link has the name.
+pub fn add_bridge(socket: &Socket, name: &str) -> Result<(), SysError> {
+    let message = new_link().body(&info(0, true)).text(IFLA_IFNAME, name).nested(IFLA_LINKINFO, |m| m.text(IFLA_INFO_KIND, "bridge"));
+    socket.send(message, 1, || format!("make the bridge {name}"))
+}
+
+/// One end of a pair of veth.
+#[derive(Debug, Clone)]
+pub struct End<'a> {
+    /// The link's name.
+    pub name: &'a str,
+    /// The network namespace that it is made in.
+    pub namespace: std::os::fd::BorrowedFd<'a>,
+    /// Its hardware address.
+    pub mac: Mac,
+}
+
+/// Makes a pair of veth, both ends up: one here, plugged into the bridge with the index `master`, and
+/// one in another network namespace. EEXIST if either name is taken.
+pub fn add_veth(socket: &Socket, here: &str, master: u32, there: &End<'_>) -> Result<(), SysError> {
+    use std::os::fd::AsRawFd;
+    let message = new_link().body(&info(0, true)).text(IFLA_IFNAME, here).attribute(IFLA_MASTER, &master.to_ne_bytes());
+    let message = message.nested(IFLA_LINKINFO, |m| {
+        m.text(IFLA_INFO_KIND, "veth").nested(IFLA_INFO_DATA, |m| {
+            m.nested(VETH_INFO_PEER, |m| {
+                m.body(&info(0, true))
+                    .text(IFLA_IFNAME, there.name)
+                    .attribute(IFLA_ADDRESS, &there.mac)
+                    .attribute(IFLA_NET_NS_FD, &there.namespace.as_raw_fd().to_ne_bytes())
+            })
+        })
+    });
+    socket.send(message, 1, || format!("make the pair of veth {here} and {}", there.name))
+}
+
+/// Removes a link; its peer goes too, if it has one. ENODEV if there is none of that index.
+pub fn remove(socket: &Socket, link: &Link) -> Result<(), SysError> {
+    let message = Message::new(RTM_DELLINK, libc::NLM_F_ACK).body(&info(link.index, false));
+    socket.send(message, 1, || format!("remove the link {}", link.name))
+}
+
+fn new_link() -> Message {
+    Message::new(RTM_NEWLINK, libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL)
+}
+
+/// A struct ifinfomsg: family, type, index, flags, and which of the flags are meant.
+fn info(index: u32, up: bool) -> [u8; INFO] {
+    let mut info = [0; INFO];
+    info[4..8].copy_from_slice(&index.to_ne_bytes());
+    if up {
+        info[8..12].copy_from_slice(&(libc::IFF_UP as u32).to_ne_bytes());
+        info[12..16].copy_from_slice(&(libc::IFF_UP as u32).to_ne_bytes());
     }
-    Ok(true)
+    info
 }
 
 fn link(body: &[u8]) -> Option<Link> {
@@ -89,30 +130,6 @@ fn link(body: &[u8]) -> Option<Link> {
     Some(link)
 }
 
-/// Type and value of each; the two topmost bits of a type are flags.
-fn attributes(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
-    let mut found = Vec::new();
-    while let (Some(length), Some(kind)) = (half(bytes, 0), half(bytes, 2)) {
-        let length = usize::from(length);
-        let Some(value) = bytes.get(4..length) else { break };
-        found.push((kind & 0x3fff, value));
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    found
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes.split(|b| *b == 0).next().unwrap_or_default()).into_owned()
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +143,6 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = collect(&bytes, &mut Vec::new());
             link(&bytes);
         }
     }

@@ -9,6 +9,8 @@ pub mod error;
 pub mod caps;
 pub mod mount;
 pub mod net;
+pub mod netlink;
+pub mod nft;
 pub mod ns;
 pub mod pidfd;
 pub mod pty;
@@ -22,6 +24,7 @@ pub mod userns;
 // What can be read from outside.
 pub mod cgroup;
 pub mod kmsg;
+pub mod address;
 pub mod link;
 pub mod connector;
 pub mod mountinfo;
