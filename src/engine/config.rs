@@ -189,10 +189,17 @@ fn namespaces(request: &Request) -> Result<Vec<LinuxNamespace>, Error> {
         (Kind::Mount, true),
         (Kind::Uts, !request.host_uts),
         (Kind::Ipc, !request.host_ipc),
-        (Kind::Network, request.network == Network::None),
+        (Kind::Network, request.network != Network::Host),
         (Kind::Pid, !request.host_pid),
         (Kind::Cgroup, !request.privileged),
     ];
     let made = wanted.into_iter().filter(|(_, wanted)| *wanted);
-    made.map(|(kind, _)| LinuxNamespaceBuilder::default().typ(kind).build().map_err(invalid)).collect()
+    made.map(|(kind, _)| {
+        let mut namespace = LinuxNamespaceBuilder::default().typ(kind).build().map_err(invalid)?;
+        if let (Kind::Network, Network::At(path)) = (kind, &request.network) {
+            namespace.set_path(Some(path.clone()));
+        }
+        Ok(namespace)
+    })
+    .collect()
 }

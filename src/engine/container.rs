@@ -8,6 +8,7 @@
 //! at once cannot take the same one.
 
 use super::error::Error;
+use super::network::{Endpoint, Published};
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,12 @@ pub struct Record {
     pub auto_remove: bool,
     /// Has a terminal of its own.
     pub tty: bool,
+    /// Its places in networks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
+    /// The host's ports that lead to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Published>,
 }
 
 /// A container's folder and record.
@@ -170,6 +177,7 @@ impl Container {
     /// Removes what lies outside its processes: the cgroup, and whatever still runs in it.
     /// Namespaces and mounts went with the last process.
     pub fn release(&self) {
+        super::network::join::leave(&self.store, &self.record.endpoints, &self.record.ports, &self.record.id);
         let _ = super::steps::cgroup::undo(&self.record.id);
     }
 

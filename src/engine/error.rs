@@ -17,6 +17,9 @@ pub enum Error {
     /// The image could not be had.
     #[error(transparent)]
     Image(#[from] crate::image::Error),
+    /// A network could not be joined.
+    #[error(transparent)]
+    Network(#[from] super::network::Error),
     /// The cgroup could not be had.
     #[error(transparent)]
     Cgroup(#[from] crate::kernel::cgroup::Error),
@@ -127,6 +130,7 @@ impl Explain for Error {
         match self {
             Error::Step(e) => e.why(),
             Error::Image(e) => e.why(),
+            Error::Network(e) => e.why(),
             Error::Cgroup(e) => e.why(),
             Error::Capability(e) => e.why(),
             Error::Rlimit(e) => e.why(),
@@ -149,6 +153,7 @@ impl Explain for Error {
         match self {
             Error::Step(e) => e.hint(),
             Error::Image(e) => e.hint(),
+            Error::Network(e) => e.hint(),
             Error::Cgroup(e) => e.hint(),
             Error::Capability(e) => e.hint(),
             Error::Rlimit(e) => e.hint(),

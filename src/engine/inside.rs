@@ -5,6 +5,7 @@
 
 use super::hold::Upstream;
 use super::step::StepError;
+use crate::kernel::netlink::Socket;
 use crate::kernel::ns::Ns;
 use crate::kernel::sealed::{Identity, identity};
 use crate::kernel::{OrSys, SysError};
@@ -36,6 +37,8 @@ pub struct Inside {
     pub no_new_privs: bool,
     /// True when the user namespace is the host's: capabilities are the real ones.
     pub rootless: bool,
+    /// A socket that speaks to the network of the host, opened before this process left it.
+    pub outside: Option<Socket>,
     /// The file of the program that this process runs until exec; none where it could not be found.
     pub program: Option<Identity>,
     /// What a step had to do otherwise than asked, in words for the person who asked.
@@ -60,6 +63,7 @@ impl Inside {
             joined: false,
             no_new_privs: false,
             rootless: !crate::kernel::userns::is_host_root(),
+            outside: None,
             program: identity().ok(),
             notes: Vec::new(),
             stdio: Vec::new(),

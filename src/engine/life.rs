@@ -9,6 +9,7 @@ use super::find::ids;
 use super::error::Error;
 use super::steps::cgroup as step;
 use super::host::layout;
+use super::network::Networks;
 use crate::kernel::cgroup::{Cgroup, Event};
 use crate::kernel::pidfd::Pidfd;
 use crate::kernel::{OrSys, SysError};
@@ -117,6 +118,8 @@ pub struct Pruned {
     pub containers: Vec<String>,
     /// Cgroups without a container.
     pub cgroups: Vec<String>,
+    /// Names of networks that nobody used.
+    pub networks: Vec<String>,
     /// Bytes freed on disk.
     pub bytes: u64,
 }
@@ -137,6 +140,7 @@ pub fn prune(store: &Path) -> Result<Pruned, Error> {
     }
     half_made(store, &mut pruned)?;
     dangling_names(store);
+    pruned.networks = Networks::open(store).prune()?;
     crate::image::Store::open(store).sweep()?;
     let Ok(layout) = layout() else { return Ok(pruned) };
     let known = ids(store);

@@ -25,6 +25,7 @@ pub mod log;
 pub mod monitor;
 mod mounts;
 pub mod names;
+pub mod network;
 pub mod passwd;
 pub mod plan;
 pub mod relay;

@@ -7,11 +7,12 @@
 //! hidden in it, and last what we may do, each privilege given up after its last use.
 
 use super::host::Host;
+use super::network::Endpoint;
 use super::seccomp::Filter;
 use super::step::{About, Carry, Step};
 use super::steps::{
     caps::Caps, cgroup::Cgroup, cgroupfs::CgroupFs, cwd::Cwd, devices::Devices, exec::Exec, fork::Fork, hostname::Hostname, loopback::Loopback, masks::Masks,
-    mount::Mount, no_new_privs::NoNewPrivs, pivot_root::PivotRoot, private::Private, private::Propagation, read_only::ReadOnly,
+    mount::Mount, no_new_privs::NoNewPrivs, pivot_root::PivotRoot, plug::Plug, private::Private, private::Propagation, read_only::ReadOnly,
     rlimits::Rlimits, rootfs::Rootfs, rootfs::Source, seccomp::Seccomp, terminal::Terminal, unshare::Unshare, user::User,
 };
 use super::userland::user_namespace;
@@ -26,6 +27,8 @@ pub struct Place {
     pub id: String,
     /// Where its root comes from.
     pub root: Source,
+    /// Its places in networks.
+    pub endpoints: Vec<Endpoint>,
     /// Its config's system call filter, compiled (see `engine::seccomp`).
     pub filter: Option<Filter>,
 }
@@ -65,6 +68,8 @@ impl Plan {
         }
         if has(Ns::Net) {
             steps.push(Step::Loopback(Loopback {}));
+            let cables = place.endpoints.iter().cloned().enumerate();
+            steps.extend(cables.map(|(n, endpoint)| Step::Plug(Plug { name: format!("eth{n}"), endpoint })));
         }
 
         // The file system: sources on the host must still be reachable.

@@ -1,6 +1,7 @@
 //! What a person asks for with `skiff run`, after the command line is parsed: Docker's options as
 //! plain values. `config` turns it into an OCI runtime config.
 
+use super::network::Wish;
 use crate::kernel::cgroup::Limits;
 use std::path::PathBuf;
 
@@ -25,13 +26,17 @@ pub struct Tmpfs {
 }
 
 /// The container's network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Network {
     /// A namespace with nothing but loopback.
     #[default]
     None,
     /// The host's own.
     Host,
+    /// A namespace of its own, plugged into networks of skiff.
+    Joined(Wish),
+    /// The namespace at a path, such as another container's.
+    At(PathBuf),
 }
 
 /// The system call filter.

@@ -14,7 +14,8 @@ use super::host::Host;
 use super::names;
 use super::plan::{Place, Plan};
 use super::relay::Signals;
-use super::request::Request;
+use super::network;
+use super::request::{Network, Request};
 use super::seccomp::Filter;
 use super::steps::rootfs::Source;
 use crate::image::Image;
@@ -33,6 +34,8 @@ pub struct Prepared {
     pub spec: Spec,
     /// What will be done.
     pub plan: Plan,
+    /// The sockets that keep its published ports from others.
+    pub held: Vec<OwnedFd>,
     /// Who is told of what is done otherwise than asked.
     pub told: Option<fn(&str)>,
 }
@@ -42,12 +45,16 @@ pub fn plan(store: &Path, request: &Request, image: &Image, host: &Host) -> Resu
     let id = "0".repeat(64);
     let folder = store.join("containers").join(&id);
     let spec = config::config(request, image, &Names { id: &id, folder: &folder }, host.rootless)?;
-    Ok(Plan::from_config(&spec, &place(store, &id, image, super::seccomp::of(&spec, None)?)?, host))
+    let endpoints = match &request.network {
+        Network::Joined(wish) => network::join::preview(store, wish, &id)?,
+        _ => Vec::new(),
+    };
+    Ok(Plan::from_config(&spec, &place(store, &id, image, endpoints, super::seccomp::of(&spec, None)?)?, host))
 }
 
-fn place(store: &Path, id: &str, image: &Image, filter: Option<Filter>) -> Result<Place, Error> {
+fn place(store: &Path, id: &str, image: &Image, endpoints: Vec<network::Endpoint>, filter: Option<Filter>) -> Result<Place, Error> {
     let below = |layer: &PathBuf| layer.strip_prefix(store).map_or_else(|_| layer.clone(), Path::to_path_buf);
-    Ok(Place { id: id.to_owned(), root: Source::Layers(image.layer_dirs()?.iter().map(below).collect()), filter })
+    Ok(Place { id: id.to_owned(), root: Source::Layers(image.layer_dirs()?.iter().map(below).collect()), endpoints, filter })
 }
 
 /// Makes the container's folder and plan. Nothing runs yet; dropping it without
@@ -63,16 +70,23 @@ pub fn prepare(store: &Path, request: &Request, image: &Image, host: &Host) -> R
     };
     let folder = store.join("containers").join(&id);
     let spec = config::config(request, image, &Names { id: &id, folder: &folder }, host.rootless)?;
-    let plan = Plan::from_config(&spec, &place(store, &id, image, super::seccomp::of(&spec, Some(store))?)?, host);
+    let filter = super::seccomp::of(&spec, Some(store))?;
     let command = spec.process().as_ref().and_then(|p| p.args().clone()).unwrap_or_default();
-    let record = Record::creating(id, name, request, image, command);
-    let container = create(store, record, request.name.is_some())?;
-    let written = write_files(&container, &spec, request);
-    if let Err(error) = written {
+    let mut record = Record::creating(id, name, request, image, command);
+    let mut held = Vec::new();
+    if let Network::Joined(wish) = &request.network {
+        let joined = network::join::join(store, wish, &record.id)?;
+        (record.endpoints, record.ports, held) = (joined.endpoints, joined.ports, joined.held);
+    }
+    let (endpoints, ports, id) = (record.endpoints.clone(), record.ports.clone(), record.id.clone());
+    let leave = |_: &Error| network::join::leave(store, &endpoints, &ports, &id);
+    let plan = Plan::from_config(&spec, &place(store, &id, image, endpoints.clone(), filter).inspect_err(leave)?, host);
+    let container = create(store, record, request.name.is_some()).inspect_err(leave)?;
+    if let Err(error) = write_files(&container, &spec, request) {
         container.remove_all();
         return Err(error.into());
     }
-    Ok(Prepared { container, spec, plan, told: request.told })
+    Ok(Prepared { container, spec, plan, held, told: request.told })
 }
 
 /// A name that we made up may be taken already; then a part of the id goes with it.
@@ -100,8 +114,11 @@ pub(super) fn write_files(container: &Container, spec: &Spec, request: &Request)
     let hostname = spec.hostname().clone().or_else(|| nix::unistd::gethostname().ok().map(|h| h.to_string_lossy().into_owned())).unwrap_or_default();
     write("hostname", format!("{hostname}\n").as_bytes())?;
     let mut hosts = String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-    if request.network == super::request::Network::Host {
+    if request.network == Network::Host {
         hosts = std::fs::read_to_string("/etc/hosts").unwrap_or(hosts);
+    }
+    for endpoint in &container.record.endpoints {
+        hosts.push_str(&format!("{}\t{hostname}\n", endpoint.address.address));
     }
     write("hosts", hosts.as_bytes())?;
     let resolv = std::fs::read("/etc/resolv.conf").unwrap_or_default();

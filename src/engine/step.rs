@@ -66,6 +66,8 @@ pub enum Step {
     Hostname(steps::hostname::Hostname),
     /// Set the loopback link up.
     Loopback(steps::loopback::Loopback),
+    /// Plug into a network.
+    Plug(steps::plug::Plug),
     /// A terminal of the container's own.
     Terminal(steps::terminal::Terminal),
     /// A read-only root.
@@ -105,6 +107,7 @@ impl Step {
             Step::Masks(s) => s,
             Step::Hostname(s) => s,
             Step::Loopback(s) => s,
+            Step::Plug(s) => s,
             Step::Terminal(s) => s,
             Step::ReadOnly(s) => s,
             Step::Cwd(s) => s,

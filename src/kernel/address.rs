@@ -113,26 +113,35 @@ pub fn add_default_route(socket: &Socket, gateway: Ipv4Addr) -> Result<(), SysEr
     socket.send(message.attribute(RTA_GATEWAY, &gateway.octets()), 1, || format!("set the default route to {gateway}"))
 }
 
-/// The networks that this namespace has an address in or a route to; not the route to everywhere.
-pub fn known(socket: &Socket) -> Result<Vec<Net>, SysError> {
+/// The addresses of all links: a link's index, and an address with the length of its network's part.
+pub fn links(socket: &Socket) -> Result<Vec<(u32, Net)>, SysError> {
     let mut found = Vec::new();
-    let mut family = [0; ROUTE];
+    let mut family = [0; ADDRESS];
     family[0] = libc::AF_INET as u8;
-    let mut take = |body: &[u8], skip: usize, wanted: u16| {
-        let Some(length) = body.get(1).copied().filter(|l| (1..=32).contains(l)) else { return };
-        let address = attributes(body.get(skip..).unwrap_or_default()).into_iter().find(|(kind, _)| *kind == wanted).and_then(|(_, v)| word(v, 0));
-        found.extend(address.map(|a| Net { address: Ipv4Addr::from(u32::from_be(a)), length }));
-    };
-    let what = || "list the addresses".to_owned();
-    socket.dump(Message::new(RTM_GETADDR, libc::NLM_F_DUMP).body(&family[..ADDRESS]), what, |kind, body| {
+    socket.dump(Message::new(RTM_GETADDR, libc::NLM_F_DUMP).body(&family), || "list the addresses".into(), |kind, body| {
         if kind == RTM_NEWADDR {
-            take(body, ADDRESS, IFA_LOCAL);
+            found.extend(word(body, 4).zip(net(body, ADDRESS, IFA_LOCAL)));
         }
     })?;
+    Ok(found)
+}
+
+/// What an address or a route says: its length, and the attribute that has the address.
+fn net(body: &[u8], skip: usize, wanted: u16) -> Option<Net> {
+    let length = body.get(1).copied().filter(|l| (1..=32).contains(l))?;
+    let (_, value) = attributes(body.get(skip..)?).into_iter().find(|(kind, _)| *kind == wanted)?;
+    Some(Net { address: Ipv4Addr::from(u32::from_be(word(value, 0)?)), length })
+}
+
+/// The networks that this namespace has an address in or a route to; not the route to everywhere.
+pub fn known(socket: &Socket) -> Result<Vec<Net>, SysError> {
+    let mut found: Vec<Net> = links(socket)?.into_iter().map(|(_, net)| net).collect();
+    let mut family = [0; ROUTE];
+    family[0] = libc::AF_INET as u8;
     socket.dump(Message::new(RTM_GETROUTE, libc::NLM_F_DUMP).body(&family), || "list the routes".into(), |kind, body| {
         // The kernel's own table of local addresses has nothing that the addresses did not say.
         if kind == RTM_NEWROUTE && body.get(4) == Some(&RT_TABLE_MAIN) {
-            take(body, ROUTE, RTA_DST);
+            found.extend(net(body, ROUTE, RTA_DST));
         }
     })?;
     Ok(found)

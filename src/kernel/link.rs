@@ -56,9 +56,19 @@ pub fn list(socket: &Socket) -> Result<Vec<Link>, SysError> {
     Ok(links)
 }
 
-/// The link of that name.
+/// The link of that name, asked for alone.
 pub fn named(socket: &Socket, name: &str) -> Result<Option<Link>, SysError> {
-    Ok(list(socket)?.into_iter().find(|l| l.name == name))
+    let mut found = None;
+    let request = Message::new(RTM_GETLINK, libc::NLM_F_ACK).body(&info(0, false)).text(IFLA_IFNAME, name);
+    let answer = socket.dump(request, || format!("look for the link {name}"), |kind, body| {
+        if kind == RTM_NEWLINK {
+            found = link(body);
+        }
+    });
+    match answer {
+        Err(e) if e.errno == nix::errno::Errno::ENODEV => Ok(None),
+        other => other.map(|()| found),
+    }
 }
 
 /// Makes a bridge, and sets it up. EEXIST if a link has the name.
@@ -78,15 +88,16 @@ pub struct End<'a> {
     pub mac: Mac,
 }
 
-/// Makes a pair of veth, both ends up: one here, plugged into the bridge with the index `master`, and
-/// one in another network namespace. EEXIST if either name is taken.
+/// Makes a pair of veth: one end here, up and plugged into the bridge with the index `master`, and one
+/// in another network namespace, still down. EEXIST if either name is taken.
 pub fn add_veth(socket: &Socket, here: &str, master: u32, there: &End<'_>) -> Result<(), SysError> {
     use std::os::fd::AsRawFd;
     let message = new_link().body(&info(0, true)).text(IFLA_IFNAME, here).attribute(IFLA_MASTER, &master.to_ne_bytes());
     let message = message.nested(IFLA_LINKINFO, |m| {
         m.text(IFLA_INFO_KIND, "veth").nested(IFLA_INFO_DATA, |m| {
             m.nested(VETH_INFO_PEER, |m| {
-                m.body(&info(0, true))
+                // An end cannot be up before it has a peer (ENOTCONN), and this one is made first.
+                m.body(&info(0, false))
                     .text(IFLA_IFNAME, there.name)
                     .attribute(IFLA_ADDRESS, &there.mac)
                     .attribute(IFLA_NET_NS_FD, &there.namespace.as_raw_fd().to_ne_bytes())
@@ -94,6 +105,12 @@ pub fn add_veth(socket: &Socket, here: &str, master: u32, there: &End<'_>) -> Re
         })
     });
     socket.send(message, 1, || format!("make the pair of veth {here} and {}", there.name))
+}
+
+/// Sets a link up.
+pub fn set_up(socket: &Socket, link: &Link) -> Result<(), SysError> {
+    let message = Message::new(RTM_NEWLINK, libc::NLM_F_ACK).body(&info(link.index, true));
+    socket.send(message, 1, || format!("set the link {} up", link.name))
 }
 
 /// Removes a link; its peer goes too, if it has one. ENODEV if there is none of that index.

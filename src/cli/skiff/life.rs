@@ -158,6 +158,11 @@ pub fn system(args: &System, root: &Path) -> Outcome {
         pruned.containers.iter().for_each(|id| println!("{id}"));
         println!();
     }
+    if !pruned.networks.is_empty() {
+        println!("Deleted Networks:");
+        pruned.networks.iter().for_each(|name| println!("{name}"));
+        println!();
+    }
     if !pruned.cgroups.is_empty() {
         println!("Deleted Cgroups (left by runs that were killed):");
         pruned.cgroups.iter().for_each(|id| println!("{id}"));

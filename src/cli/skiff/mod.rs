@@ -6,6 +6,7 @@ mod format;
 mod images;
 mod inspect;
 mod life;
+mod network;
 mod ps;
 mod registry;
 mod run;
@@ -66,6 +67,11 @@ enum Command {
     /// The container of one RUN (what build starts)
     #[command(hide = true)]
     BuildRun,
+    /// Look after networks
+    #[command(subcommand)]
+    Network(network::Command),
+    /// List the published ports of a container
+    Port(network::Port),
     #[command(flatten)]
     Images(images::Images),
     #[command(flatten)]
@@ -147,6 +153,9 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Builder(args) => build::builder(&args, &root),
         Command::BuildRun => crate::build::run::child(&root).map(|()| 0).map_err(boxed),
         Command::Images(args) => images::run(args, &root),
+        Command::Network(command) => network::run(&command, &root),
+        Command::Port(args) => network::port(&args, &root),
+        Command::Images(args) => images::run(&args, &root),
         Command::Registry(args) => registry::run(&args, &root),
         Command::System(args) => life::system(&args, &root),
         Command::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),

@@ -3,7 +3,7 @@
 use super::{Outcome, boxed, clamp};
 use crate::engine::error::Error;
 use crate::engine::host::Host;
-use crate::engine::request::{Bind, Network, Request, Seccomp, Tmpfs};
+use crate::engine::request::{Bind, Request, Seccomp, Tmpfs};
 use crate::engine::run as engine;
 use crate::image::registry::Policy;
 use crate::image::registry::manifest::Platform;
@@ -80,9 +80,15 @@ pub struct Run {
     /// At most so many processes; -1 for no limit
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pids_limit: Option<i64>,
-    /// none, or host
-    #[arg(long, alias = "net", value_name = "NETWORK", default_value = "none")]
-    network: String,
+    /// none, host, bridge, a network's name, or container:NAME [default: none, and bridge with -p]
+    #[arg(long, alias = "net", value_name = "NETWORK")]
+    network: Vec<String>,
+    /// Publish a port of the container on the host
+    #[arg(short, long, value_name = "[ADDRESS:][HOSTPORT:]PORT[/udp]")]
+    publish: Vec<String>,
+    /// An address of the network, instead of the next free one
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<std::net::Ipv4Addr>,
     /// Add a capability
     #[arg(long, value_name = "CAPABILITY")]
     cap_add: Vec<String>,
@@ -146,7 +152,7 @@ impl Run {
 /// Runs it.
 pub fn run(args: Run, root: &Path) -> Outcome {
     let (dry_run, step, policy, platform) = (args.dry_run, args.step, args.pull, args.platform.clone());
-    let request = request(args).map_err(boxed)?;
+    let request = request(args, root).map_err(boxed)?;
     let host = Host::read().map_err(boxed)?;
     if host.rootless && request.privileged {
         // Docker's word means real root; say what it means here rather than to refuse.
@@ -191,10 +197,10 @@ pub fn told(progress: &Progress) -> String {
     }
 }
 
-fn request(args: Run) -> Result<Request, Error> {
+fn request(args: Run, root: &Path) -> Result<Request, Error> {
     let mut request = Request {
         limits: limits(&args)?,
-        network: network(&args.network)?,
+        network: super::network::asked(&args.network, &args.publish, args.ip, root)?,
         env: environment(&args)?,
         image: args.image,
         command: args.command,
@@ -284,14 +290,6 @@ fn limits(args: &Run) -> Result<Limits, Error> {
     limits.cpu_shares = args.cpu_shares.filter(|s| *s != 0);
     limits.pids = args.pids_limit.map(|n| u64::try_from(n).ok().filter(|n| *n > 0).map_or(Amount::Unlimited, Amount::Of));
     Ok(limits)
-}
-
-fn network(name: &str) -> Result<Network, Error> {
-    match name {
-        "none" => Ok(Network::None),
-        "host" => Ok(Network::Host),
-        other => Err(option("--network", other, "this skiff knows none and host", "--network none")),
-    }
 }
 
 /// Files first, then -e, so that the command line has the last word.

@@ -12,6 +12,7 @@ pub mod mount;
 pub mod cgroupfs;
 pub mod devices;
 pub mod pivot_root;
+pub mod plug;
 pub mod masks;
 pub mod hostname;
 pub mod loopback;

@@ -7,6 +7,7 @@
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
 use crate::kernel::OrSys;
+use crate::kernel::netlink::Socket;
 use crate::kernel::ns::{self, Ns};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,12 @@ impl Carry for Unshare {
                 let target = std::fs::File::open(path).or_sys_with(|| format!("open {}", path.display()))?;
                 ns::join(target, self.ns)?;
             }
-            None => ns::unshare(self.ns).map_err(|e| {
+            None => {
+                if self.ns == Ns::Net && !inside.own.contains(&Ns::Net) {
+                    // It stays behind in the host's network, for the step that plugs this one in.
+                    inside.outside = Some(Socket::route()?);
+                }
+                ns::unshare(self.ns).map_err(|e| {
                 let errno = e.errno;
                 let error = StepError::from(e);
                 if errno == Errno::EPERM {
@@ -60,7 +66,8 @@ impl Carry for Unshare {
                 } else {
                     error
                 }
-            })?,
+            })?;
+            }
         }
         inside.own.insert(self.ns);
         Ok(())

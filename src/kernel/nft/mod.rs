@@ -147,6 +147,10 @@ impl<'a> Batch<'a> {
         self.count += 1;
         self.message.put(10, &(self.count as u32).to_be_bytes());
         self.count -= 1;
+        if keys == [Kind::Link] {
+            // For nft(8) alone, which would show a name backwards: the key has this machine's byte order.
+            self.message.put(13, &[&[0, 4][..], &1u32.to_ne_bytes()].concat());
+        }
     }
 
     /// Puts a key, and in a map its value, into a set. EEXIST if another value is there for the key.

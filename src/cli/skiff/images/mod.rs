@@ -6,7 +6,7 @@ pub mod document;
 mod files;
 mod filter;
 mod list;
-mod remove;
+pub(super) mod remove;
 mod show;
 
 use super::{Outcome, boxed};

@@ -1,0 +1,237 @@
+//! `skiff network …` and `skiff port`: Docker's words and columns.
+
+use super::format::{self, List};
+use super::ps::created_at;
+use super::{Outcome, boxed, each, show};
+use crate::engine::container::Container;
+use crate::engine::network::{self, Network, Networks, Published, Wanted, Wish};
+use crate::engine::request::Network as Asked;
+use crate::engine::{Error, life};
+use crate::kernel::ns::Ns;
+use crate::kernel::address::Net;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+/// The subcommands about networks.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a network: a bridge, and addresses for the containers on it
+    Create(Create),
+    /// List networks
+    #[command(alias = "list")]
+    Ls(Ls),
+    /// Show all that is known of networks
+    Inspect(Inspect),
+    /// Remove networks
+    #[command(alias = "remove")]
+    Rm(Rm),
+    /// Remove the networks that no container uses
+    Prune(Prune),
+}
+
+/// Options of `skiff network create`.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Its addresses, such as 10.200.0.0/16; a free subnet is taken where none is named
+    #[arg(long, value_name = "SUBNET")]
+    subnet: Option<Net>,
+    /// The bridge's own address
+    #[arg(long, value_name = "ADDRESS")]
+    gateway: Option<Ipv4Addr>,
+    /// No way out, and none in
+    #[arg(long)]
+    internal: bool,
+    /// A label
+    #[arg(long, value_name = "NAME=VALUE")]
+    label: Vec<String>,
+    /// The kind of network: there is one
+    #[arg(short, long, default_value = "bridge", value_parser = ["bridge"])]
+    driver: String,
+    /// Its name
+    name: String,
+}
+
+/// Options of `skiff network ls`.
+#[derive(Debug, Args)]
+pub struct Ls {
+    /// Only ids
+    #[arg(short, long)]
+    quiet: bool,
+    /// Full ids
+    #[arg(long)]
+    no_trunc: bool,
+    /// A Go template for each line, `table TEMPLATE`, or json
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+}
+
+/// Options of `skiff network inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A Go template, or json
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Names or ids
+    #[arg(required = true)]
+    names: Vec<String>,
+}
+
+/// Options of `skiff network rm`.
+#[derive(Debug, Args)]
+pub struct Rm {
+    /// Names or ids
+    #[arg(required = true)]
+    names: Vec<String>,
+}
+
+/// Options of `skiff network prune`.
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+}
+
+/// Options of `skiff port`.
+#[derive(Debug, Args)]
+pub struct Port {
+    /// The container
+    name: String,
+    /// One port of it, such as 80 or 53/udp
+    port: Option<String>,
+}
+
+/// The network that `run` was asked for.
+pub fn asked(networks: &[String], publish: &[String], address: Option<Ipv4Addr>, root: &Path) -> Result<Asked, Error> {
+    let mut ports = Vec::new();
+    for text in publish {
+        ports.extend(Published::parse(text)?);
+    }
+    let alone = match networks {
+        [] if ports.is_empty() && address.is_none() => Some(Asked::None),
+        [one] if one == "none" => Some(Asked::None),
+        [one] if one == "host" => Some(Asked::Host),
+        [one] => match one.strip_prefix("container:") {
+            Some(name) => Some(Asked::At(Ns::Net.path(life::process(&Container::find(root, name)?)?.pid()))),
+            None => None,
+        },
+        _ => None,
+    };
+    if let Some(alone) = alone {
+        return match ports.first() {
+            // With the host's network there is nothing to publish, and Docker says so and goes on.
+            Some(port) if alone != Asked::Host => Err(network::Error::NowhereToPublish { port: *port }.into()),
+            _ => Ok(alone),
+        };
+    }
+    let networks = if networks.is_empty() { vec![network::DEFAULT.to_owned()] } else { networks.to_vec() };
+    Ok(Asked::Joined(Wish { networks, address, ports }))
+}
+
+/// Runs it. Docker's code for an error here is 1.
+pub fn run(command: &Command, root: &Path) -> Outcome {
+    let networks = Networks::open(root);
+    let done = match command {
+        Command::Create(args) => create(args, &networks),
+        Command::Ls(args) => ls(args, &networks),
+        Command::Inspect(args) => inspect(args, &networks, root),
+        Command::Rm(args) => each(&args.names, |name| Ok(networks.remove(&networks.find(name)?)?)),
+        Command::Prune(args) => prune(args, &networks),
+    };
+    done.or_else(|error| {
+        show(error.as_ref());
+        Ok(1)
+    })
+}
+
+fn create(args: &Create, networks: &Networks) -> Outcome {
+    let label = |text: &String| text.split_once('=').map_or_else(|| (text.clone(), String::new()), |(k, v)| (k.to_owned(), v.to_owned()));
+    let wanted = Wanted { name: args.name.clone(), subnet: args.subnet, gateway: args.gateway, internal: args.internal, labels: args.label.iter().map(label).collect() };
+    println!("{}", networks.create(&wanted).map_err(boxed)?.id);
+    Ok(0)
+}
+
+fn ls(args: &Ls, networks: &Networks) -> Outcome {
+    let whole = args.no_trunc;
+    let short = |id: &str| if whole { id.to_owned() } else { id[..12.min(id.len())].to_owned() };
+    let all = networks.all().map_err(boxed)?;
+    if args.quiet {
+        all.iter().for_each(|n| println!("{}", short(&n.id)));
+        return Ok(0);
+    }
+    let row = |n: &Network| json!({ "ID": short(&n.id), "Name": n.name, "Driver": "bridge", "Scope": "local", "Internal": n.internal.to_string(), "CreatedAt": created_at(n.created), "Labels": n.labels });
+    let rows: Vec<Value> = all.iter().map(row).collect();
+    let heads = &[("ID", "NETWORK ID"), ("Name", "NAME"), ("Driver", "DRIVER"), ("Scope", "SCOPE"), ("Internal", "INTERNAL"), ("CreatedAt", "CREATED AT"), ("Labels", "LABELS")];
+    let usual = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}";
+    print!("{}", List { usual, heads }.print(args.format.as_deref(), &rows).map_err(boxed)?);
+    Ok(0)
+}
+
+fn inspect(args: &Inspect, networks: &Networks, root: &Path) -> Outcome {
+    let mut shown = Vec::new();
+    for name in &args.names {
+        shown.push(describe(&networks.find(name).map_err(boxed)?, root));
+    }
+    print!("{}", format::inspection(args.format.as_deref(), &shown).map_err(boxed)?);
+    Ok(0)
+}
+
+/// One network, as Docker has it.
+fn describe(network: &Network, root: &Path) -> Value {
+    let containers: BTreeMap<String, Value> = Container::all(root)
+        .into_iter()
+        .flat_map(|c| c.record.endpoints.clone().into_iter().map(move |e| (c.record.clone(), e)))
+        .filter(|(_, e)| e.id == network.id)
+        .map(|(record, e)| {
+            let mac: Vec<String> = e.mac.iter().map(|b| format!("{b:02x}")).collect();
+            (record.id, json!({ "Name": record.name, "EndpointID": e.link, "MacAddress": mac.join(":"), "IPv4Address": e.address.to_string(), "IPv6Address": "" }))
+        })
+        .collect();
+    json!({
+        "Name": network.name,
+        "Id": network.id,
+        "Created": humantime::format_rfc3339_nanos(network.created).to_string(),
+        "Scope": "local",
+        "Driver": "bridge",
+        "EnableIPv6": false,
+        "IPAM": { "Driver": "default", "Config": [{ "Subnet": network.subnet.to_string(), "Gateway": network.gateway.to_string() }] },
+        "Internal": network.internal,
+        "Containers": containers,
+        "Options": { "com.docker.network.bridge.name": network.bridge },
+        "Labels": network.labels,
+    })
+}
+
+fn prune(args: &Prune, networks: &Networks) -> Outcome {
+    if !args.force && !super::images::remove::agreed("WARNING! This will remove all networks that no container uses.") {
+        return Ok(0);
+    }
+    let gone = networks.prune().map_err(boxed)?;
+    if !gone.is_empty() {
+        println!("Deleted Networks:");
+        gone.iter().for_each(|name| println!("{name}"));
+    }
+    Ok(0)
+}
+
+/// `80/tcp -> 0.0.0.0:8080`, as Docker prints it.
+pub fn port(args: &Port, root: &Path) -> Outcome {
+    let container = Container::find(root, &args.name).map_err(boxed)?;
+    let shown: Vec<_> = match &args.port {
+        None => container.record.ports.iter().map(|p| format!("{}/{} -> {}:{}", p.port, p.protocol, p.address, p.host_port)).collect(),
+        Some(wanted) => {
+            let wanted = if wanted.contains('/') { wanted.clone() } else { format!("{wanted}/tcp") };
+            let these = container.record.ports.iter().filter(|p| format!("{}/{}", p.port, p.protocol) == wanted);
+            let these: Vec<String> = these.map(|p| format!("{}:{}", p.address, p.host_port)).collect();
+            if these.is_empty() {
+                return Err(boxed(network::Error::NotPublished { port: wanted, container: container.name().to_owned() }));
+            }
+            these
+        }
+    };
+    shown.iter().for_each(|line| println!("{line}"));
+    Ok(0)
+}
