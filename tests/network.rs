@@ -98,15 +98,16 @@ fn the_hosts_own_loopback_stays_out_of_reach() {
     let room = furnished();
     serve(&room, "web", &["-p", "0:80"]);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("a socket");
     let port = listener.local_addr().expect("bound").port();
     // A packet for 127.0.0.1 that is sent out by eth0, to the bridge that lets such packets in.
     let gateway = field(&room, "bridge", "{{(index .IPAM.Config 0).Gateway}}");
     let script = format!(
-        "ip route del local 127.0.0.0/8 dev lo table local; ip route del local 127.0.0.1 dev lo table local; ip route add 127.0.0.1 via {gateway}; \
-         echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet; nc -w 2 127.0.0.1 {port} </dev/null"
+        "ip addr flush dev lo; ip link set lo down; echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet; ip route add 127.0.0.1 via {gateway} dev eth0; ip route get 127.0.0.1; \
+         echo knock | timeout 3 nc -w 2 127.0.0.1 {port}"
     );
-    listener.set_nonblocking(true).expect("a socket");
-    outcome(&mut room.skiff(&["run", "--rm", "--privileged", "--network", "bridge", "base", "sh", "-c", &script]));
+    let (_, said, _) = outcome(&mut room.skiff(&["run", "--rm", "--privileged", "--network", "bridge", "base", "sh", "-c", &script]));
+    assert!(said.contains("dev eth0"), "it was not even sent: {said}");
     let heard = listener.accept();
     assert!(heard.is_err(), "a container spoke to the host's loopback: {heard:?}");
 }

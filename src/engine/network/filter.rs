@@ -51,7 +51,6 @@ fn within(network: &Network) -> Vec<u8> {
     link_key(&network.bridge).repeat(2)
 }
 
-// ANCHOR: rules
 fn rules(batch: &mut Batch<'_>) {
     batch.table();
     batch.set("bridges", &[Kind::Link], &[]);
@@ -90,7 +89,6 @@ fn rules(batch: &mut Batch<'_>) {
         batch.rule("between", &[link, E::In("internal", 0), E::Say(Verdict::Drop)]);
     }
 }
-// ANCHOR_END: rules
 
 /// Takes a network out of the sets.
 pub(super) fn forget(root: &Path, network: &Network) -> Result<(), Error> {
