@@ -155,7 +155,6 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Images(args) => images::run(args, &root),
         Command::Network(command) => network::run(&command, &root),
         Command::Port(args) => network::port(&args, &root),
-        Command::Images(args) => images::run(&args, &root),
         Command::Registry(args) => registry::run(&args, &root),
         Command::System(args) => life::system(&args, &root),
         Command::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),
