@@ -326,6 +326,60 @@ fn a_base_images_triggers_run_where_it_is_built_on() {
     assert_eq!(stdout(&mut bench.room.skiff(&["run", "--rm", "it"])), "of the child\n");
 }
 
+/// Answers each request with the same file, and counts them.
+fn server(body: &'static str) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&count);
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let Ok(mut connection) = connection else { return };
+            let _ = connection.read(&mut [0; 4096]);
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nLast-Modified: Sat, 01 Jan 2022 00:00:00 GMT\r\nConnection: close\r\n\r\n", body.len());
+            let _ = connection.write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    (format!("http://{address}"), count)
+}
+
+#[test]
+fn a_url_is_fetched_checked_and_cached() {
+    require!(UserNamespaces);
+    let (url, requests) = server("of the net\n");
+    let sum = "sha256:4b3b6b5ae9c75e85c5a5aa2a1a7a2ec0a90b5d25e4e6e9aa0eb1bdf6c5e5c9c6";
+    let asked = || requests.load(std::sync::atomic::Ordering::SeqCst);
+    let bench = Bench::new(&format!("FROM base\nADD {url}/deep/file.txt?x=1 /to/\n"));
+    bench.build(&[]);
+    assert_eq!(bench.run("cat /to/file.txt; stat -c '%a %u %Y' /to/file.txt"), "of the net\n600 0 1640995200\n");
+    assert_eq!((ends(&bench.build(&[]), "CACHED"), asked()), (1, 2), "its content is the key, so it is asked for");
+    bench.write("Dockerfile", &format!("FROM base\nADD --checksum={sum} {url}/file.txt /\n"));
+    let said = bench.refused(&[]);
+    let found = said.lines().find_map(|l| l.split_once("digest mismatch ")).and_then(|(_, rest)| rest.split_once(": ")).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(found.1, sum);
+    bench.write("Dockerfile", &format!("FROM base\nADD --checksum={} {url}/file.txt /\n", found.0));
+    bench.build(&[]);
+    let before = asked();
+    assert_eq!((ends(&bench.build(&[]), "CACHED"), asked()), (1, before), "with a checksum nobody is asked again");
+    assert_eq!(bench.left(), [""; 0]);
+}
+
+#[test]
+fn links_of_an_image_lead_nowhere_else() {
+    require!(UserNamespaces);
+    let bench = Bench::new("FROM base AS evil\nRUN ln -s /etc /up && ln -s ../../../../../etc /climb && mkdir /d && ln -s /d /to && rm -r /var && ln -s / /var\nFROM base\nCOPY --from=evil /up/passwd /one\nCOPY --from=evil /climb/passwd /two\nCOPY --from=evil /var/up/passwd /three\n");
+    bench.build(&[]);
+    let host = fs::read_to_string("/etc/passwd").expect("it is there");
+    let seen = bench.run("cat /one; echo; cmp /one /two && cmp /one /three && cmp /one /etc/passwd && echo same");
+    assert!(seen.ends_with("same\n") && !seen.contains(host.lines().last().expect("it has lines")), "{seen}");
+    bench.write("Dockerfile", "FROM base\nRUN mkdir /d && ln -s /d /to && ln -s /nowhere /loose\nCOPY f /to/\nCOPY f /loose/f\n");
+    bench.write("f", "text");
+    bench.build(&[]);
+    assert_eq!(bench.run("cat /d/f /nowhere/f; test -L /to && test -L /loose && echo links"), "texttextlinks\n");
+}
+
 /// A build whose RUN has begun to wait.
 fn waiting(bench: &Bench) -> Child {
     let mut command = bench.command(&["--progress", "plain", "-t", "half"]);

@@ -1,6 +1,6 @@
 //! Ten Dockerfiles of the shapes that people write, all over one small Debian: each builds, runs, and
 //! is built again after each of the changes that its file `expected` names, where exactly the steps
-//! that the change touches are done again. `tests/run --full` takes all ten, `tests/run` a telling part.
+//! that the change touches are done again.
 //!
 //! The Debian is made once by debootstrap and kept in target/debian, with the tools that the ten need.
 
@@ -150,14 +150,11 @@ fn holds(name: &'static str) {
 }
 
 macro_rules! shapes {
-    ($($test:ident $folder:literal $always:literal),+ $(,)?) => {
+    ($($test:ident $folder:literal),+ $(,)?) => {
         $(
             #[test]
             fn $test() {
                 require!(Root, Tool("debootstrap"));
-                if !$always && std::env::var_os("DRYDOCK_FULL").is_none() {
-                    return support::say_skipped("it runs in tests/run --full");
-                }
                 holds($folder);
             }
         )+
@@ -165,16 +162,16 @@ macro_rules! shapes {
 }
 
 shapes! {
-    a_static_binary_alone_in_its_image "go" true,
-    dependencies_before_the_code "python" false,
-    a_front_end_that_is_built_and_served "node" false,
-    a_kit_that_compiles_and_a_runtime_that_runs "java" false,
-    pages_and_the_smallest_server "site" true,
-    a_library_with_objects_in_a_cache "c" false,
-    one_file_with_several_targets "targets" true,
-    three_parts_that_are_built_side_by_side "parallel" false,
-    an_archive_and_another_escape_character "archive" false,
-    a_service_with_a_user_and_a_secret "service" true,
+    a_static_binary_alone_in_its_image "go",
+    dependencies_before_the_code "python",
+    a_front_end_that_is_built_and_served "node",
+    a_kit_that_compiles_and_a_runtime_that_runs "java",
+    pages_and_the_smallest_server "site",
+    a_library_with_objects_in_a_cache "c",
+    one_file_with_several_targets "targets",
+    three_parts_that_are_built_side_by_side "parallel",
+    an_archive_and_another_escape_character "archive",
+    a_service_with_a_user_and_a_secret "service",
 }
 
 #[test]

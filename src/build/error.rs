@@ -70,6 +70,14 @@ pub enum Error {
     /// Another stage failed first; that one's error is shown.
     #[error("another stage failed")]
     Elsewhere,
+    /// ADD of a URL.
+    #[error("failed to load {url}: {problem}")]
+    Fetch {
+        /// What was asked for.
+        url: String,
+        /// Why it did not come.
+        problem: String,
+    },
     /// A system call failed.
     #[error(transparent)]
     System(#[from] SysError),

@@ -18,6 +18,7 @@ pub mod error;
 pub mod expand;
 pub mod explain;
 mod export;
+mod fetch;
 pub mod glob;
 mod halt;
 mod instruct;

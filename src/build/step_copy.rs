@@ -10,7 +10,7 @@ use super::solve::Build;
 use super::source;
 use super::step::{At, State, Variables, Wanted};
 use super::tree::{Astray, Tree};
-use super::{Error, config, expand};
+use super::{Error, config, expand, fetch};
 use crate::image::layer::{Layer, LayerWriter};
 use crate::image::{layer, unpack};
 use crate::kernel::OrSys;
@@ -32,6 +32,7 @@ struct Asked {
     /// As it is shown, and part of the key.
     shown: String,
     unpack: bool,
+    checksum: Option<String>,
 }
 
 impl<'a> Build<'a> {
@@ -44,7 +45,7 @@ impl<'a> Build<'a> {
                 self.tree_of(&origin)?
             }
         };
-        let mut sources = Vec::new();
+        let (mut sources, mut remote) = (Vec::new(), Remote::default());
         let mut heredocs = transfer.heredocs.iter();
         for (source, word) in &asked.sources {
             if source.starts_with("<<") && let Some(document) = heredocs.next() {
@@ -53,9 +54,13 @@ impl<'a> Build<'a> {
                 sources.push(copy::from_bytes(&document.name, content.into_bytes()));
                 continue;
             }
+            if add && fetch::is_url(source) {
+                remote.add(at, &asked, source, &self.options.root)?;
+                continue;
+            }
             sources.extend(copy::from_tree(&tree, source, &asked.exclude).map_err(|missing| absent(at, &asked, source, word, missing))?);
         }
-        if sources.is_empty() {
+        if sources.is_empty() && remote.urls.is_empty() {
             return Err(at.wrong(format!("{} failed: no source files were specified", asked.keyword)));
         }
         let mut ingredients: Vec<Ingredient> = vec![("instruction".into(), asked.shown.clone())];
@@ -63,18 +68,22 @@ impl<'a> Build<'a> {
             let digests = source.digests(asked.from.is_some())?;
             ingredients.extend(digests.into_iter().map(|(path, digest)| (format!("file {path}"), digest)));
         }
+        ingredients.extend(remote.ingredients()?);
         // A linked layer is the same on whatever it is put.
         if !asked.link {
             ingredients.push(state.parent());
         }
         let wanted = Wanted { shown: asked.shown.clone(), ingredients, by: asked.shown.clone() };
         let layers = state.layers.clone();
-        self.step(at, state, wanted, |_| self.make_copy(at, &asked, &layers, sources).map(Some))
+        self.step(at, state, wanted, |_| {
+            let fetched = remote.fetch(at, &asked)?;
+            self.make_copy(at, &asked, &layers, sources, &fetched).map(Some)
+        })
     }
 
-    fn make_copy(&self, at: At<'_>, asked: &Asked, layers: &[Layer], mut sources: Vec<Gathered>) -> Result<Layer, Error> {
+    fn make_copy(&self, at: At<'_>, asked: &Asked, layers: &[Layer], mut sources: Vec<Gathered>, fetched: &[Gathered]) -> Result<Layer, Error> {
         let stage = if asked.link { Tree::default() } else { self.tree(layers)? };
-        let several = sources.len() > 1;
+        let several = sources.len() + fetched.len() > 1;
         let chown = |text: &String| owner(text, self.tree(layers)?.folders()).map_err(|e| at.wrong(e.to_string()));
         let mut to = Where {
             to: PathBuf::from(&asked.to),
@@ -90,6 +99,8 @@ impl<'a> Build<'a> {
             unpacked = unpack_archives(step.folder(), &mut sources)?;
         }
         let place = |sources: &[Gathered], to: &Where| copy::place(&stage, sources, to).map_err(|problem| at.wrong(problem));
+        // A file that was fetched stays as it is, archive or not, unless --unpack asks.
+        sources.extend(fetched.iter().cloned());
         let mut placed = place(&sources, &to)?;
         // Archives keep their owners and go into the destination, which is a folder then.
         to.keep_owner = true;
@@ -149,8 +160,72 @@ fn asked(at: At<'_>, transfer: &Transfer, add: bool, state: &State, variables: &
         link: truth("link"),
         parents: truth("parents"),
         shown,
+        checksum: value("checksum")?,
         unpack: add && flag("unpack").is_none_or(|f| f.value.as_deref() != Some("false")),
     })
+}
+
+/// The sources of ADD that lie behind URLs.
+#[derive(Default)]
+struct Remote {
+    /// Each with its file, once it is here.
+    urls: Vec<(String, Option<PathBuf>)>,
+    checksum: Option<String>,
+    step: Option<Step>,
+}
+
+impl Remote {
+    /// Without a checksum its content must be known for the key, so it is fetched now.
+    fn add(&mut self, at: At<'_>, asked: &Asked, url: &str, root: &Path) -> Result<(), Error> {
+        if fetch::name(url).is_empty() && asked.to.ends_with('/') {
+            return Err(at.wrong(format!("cannot determine filename for source {url}")));
+        }
+        if asked.checksum.is_some() && asked.sources.len() > 1 {
+            return Err(at.wrong("checksum can't be specified for multiple sources"));
+        }
+        self.checksum = asked.checksum.clone();
+        let step = match self.step.take() {
+            Some(step) => step,
+            None => Step::make(root)?,
+        };
+        let folder = step.folder().join(format!("url-{}", self.urls.len()));
+        std::fs::create_dir(&folder).or_sys_with(|| format!("make {}", folder.display()))?;
+        let path = if self.checksum.is_none() { Some(fetch::fetch(url, None, &folder)?) } else { None };
+        self.step = Some(step);
+        self.urls.push((url.to_owned(), path));
+        Ok(())
+    }
+
+    fn ingredients(&self) -> Result<Vec<Ingredient>, Error> {
+        let mut all = Vec::new();
+        for (url, path) in &self.urls {
+            let digest = match (path, &self.checksum) {
+                (Some(path), _) => {
+                    let file = File::open(path).or_sys_with(|| format!("open {}", path.display()))?;
+                    layer::Hashing::new(file).finish().or_sys_with(|| format!("read {}", path.display()))?.0.digest().to_owned()
+                }
+                (None, checksum) => checksum.as_deref().unwrap_or_default().trim_start_matches("sha256:").to_owned(),
+            };
+            all.push((format!("file {url}"), format!("file 600 0:0 {digest}")));
+        }
+        Ok(all)
+    }
+
+    /// All of them, as they are copied.
+    fn fetch(&self, at: At<'_>, asked: &Asked) -> Result<Vec<Gathered>, Error> {
+        let mut found = Vec::new();
+        for (number, (url, path)) in self.urls.iter().enumerate() {
+            let folder = self.step.as_ref().map(|s| s.folder().join(format!("url-{number}"))).unwrap_or_default();
+            if path.is_none() {
+                fetch::fetch(url, asked.checksum.as_deref(), &folder)?;
+            }
+            let tree = Tree::of_context(&folder, Ignore::default());
+            let name = fetch::name(url);
+            let file = copy::from_tree(&tree, name, &Ignore::default());
+            found.extend(file.map_err(|_| at.wrong(format!("{url}: its file has no name that can be copied")))?);
+        }
+        Ok(found)
+    }
 }
 
 /// A source that cannot be had, with its place.
@@ -159,8 +234,8 @@ fn absent(at: At<'_>, asked: &Asked, source: &str, word: &Word, missing: Missing
     let whose = asked.from.as_ref().map_or("the build context".to_owned(), |from| format!("the files of {from}"));
     let (problem, expected) = match missing {
         Missing::System(error) => return error.into(),
-        _ if source.starts_with("http://") || source.starts_with("https://") || source.starts_with("git@") => {
-            (format!("{keyword} {source}: a URL is fetched by nobody here"), "RUN with a program that fetches it, or the file itself beside the Dockerfile".to_owned())
+        _ if fetch::is_url(source) || source.starts_with("git@") => {
+            (format!("{keyword} does not fetch {source}"), "ADD for a file behind http or https; RUN git clone for a repository".to_owned())
         }
         Missing::NotFound => (format!("{source:?}: not found in {whose}"), format!("a path below {whose}; skiff build sends nothing else")),
         Missing::Ignored => (format!("{source:?}: not found in {whose}: .dockerignore leaves it out"), "a line that begins with ! takes it back".into()),
