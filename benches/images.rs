@@ -25,6 +25,7 @@ fn main() {
     }
     let turns = if std::env::args().any(|a| a == "short") { 2 } else { 9 };
     let room = Room::new();
+    let _podman = Podman(room.path().join("podman"));
     let docker = Docker::start();
     let Some((plain, gzipped)) = archives(&docker) else {
         println!("not measured: debootstrap could not make the image");
@@ -44,8 +45,15 @@ fn main() {
         }
     }
     table.print();
-    // What podman mounts on itself outlives it.
-    let _ = Command::new("umount").arg(room.path().join("podman/root/overlay")).stderr(Stdio::null()).status();
+}
+
+/// What podman mounts on itself outlives it.
+struct Podman(PathBuf);
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.join("root/overlay")).stderr(Stdio::null()).status();
+    }
 }
 
 fn megabytes(path: &Path) -> u64 {

@@ -323,3 +323,97 @@ fn what_a_killed_process_left_half_done_is_cleared_by_the_next() {
     store.resolve("base").unwrap().layer_dirs().unwrap();
     gone();
 }
+
+/// A folder in the layout's form with an index that says `index`, and blobs.
+fn layout(at: &Path, index: &serde_json::Value, blobs: &[&[u8]]) {
+    fs::create_dir_all(at.join("blobs/sha256")).expect("the room is ours");
+    fs::write(at.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("the room is ours");
+    fs::write(at.join("index.json"), index.to_string()).expect("the room is ours");
+    for blob in blobs {
+        fs::write(at.join("blobs/sha256").join(drydock::image::layer::digest(blob).digest()), blob).expect("the room is ours");
+    }
+}
+
+fn line(kind: &str, bytes: &[u8]) -> serde_json::Value {
+    serde_json::json!({ "mediaType": format!("application/vnd.oci.image.{kind}.v1+json"), "digest": drydock::image::layer::digest(bytes).to_string(), "size": bytes.len() })
+}
+
+#[test]
+fn documents_of_the_wrong_kind_nested_without_end_or_huge_are_refused_in_words() {
+    let room = room();
+    let load = |name: &str, index: serde_json::Value, blobs: &[&[u8]]| {
+        layout(&room.path().join(name), &index, blobs);
+        let store = Store::open(&room.path().join("store"));
+        let error = save::load(&store, &Archive::open(&room.path().join(name)).unwrap()).unwrap_err().to_string();
+        assert!(store.entries().unwrap().is_empty() && listing(&room.path().join("store/images/blobs")).is_empty(), "{name}");
+        error
+    };
+    let index = |lines: serde_json::Value| serde_json::json!({ "schemaVersion": 2, "manifests": lines });
+    // An index in an index in an index: a digest cannot name itself, so a circle must be a chain.
+    let mut chain = vec![index(serde_json::json!([])).to_string().into_bytes()];
+    for _ in 0..8 {
+        let inner = index(serde_json::json!([line("index", chain.last().unwrap())]));
+        chain.push(inner.to_string().into_bytes());
+    }
+    let blobs: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
+    let error = load("chain", index(serde_json::json!([line("index", chain.last().unwrap())])), &blobs);
+    assert!(error.ends_with("indexes are nested too deep"), "{error}");
+
+    let wrong = br#"{"schemaVersion":2,"layers":"none"}"#;
+    let error = load("wrong", index(serde_json::json!([line("manifest", wrong)])), &[wrong]);
+    assert!(error.starts_with("manifest sha256:") && error.contains(" cannot be read: "), "{error}");
+
+    let huge = vec![b' '; (4 << 20) + 1];
+    let error = load("huge", index(serde_json::json!([line("manifest", &huge)])), &[&huge]);
+    assert!(error.ends_with("it is longer than 4 MiB"), "{error}");
+
+    let missing = index(serde_json::json!([line("manifest", b"not here")]));
+    assert!(load("missing", missing, &[]).contains("ENOENT"));
+    let out = index(serde_json::json!([{ "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:../../../../etc/passwd", "size": 1 }]));
+    assert!(load("out", out, &[]).contains("cannot be read"));
+    let elsewhere = index(serde_json::json!([]));
+    fs::create_dir_all(room.path().join("none")).unwrap();
+    layout(&room.path().join("none"), &elsewhere, &[]);
+    assert!(save::load(&Store::open(&room.path().join("store")), &Archive::open(&room.path().join("none")).unwrap()).unwrap().is_empty());
+}
+
+mod any {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A small layout whose documents were bent: cut, or a byte exchanged, or a word for another.
+    fn bent() -> impl Strategy<Value = (usize, usize, u8, bool)> {
+        (0..3usize, 0..600usize, any::<u8>(), any::<bool>())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn bent_documents_are_refused_or_read_and_never_a_crash((which, place, byte, cut) in bent()) {
+            let room = room();
+            let config = br#"{"architecture":"amd64","os":"linux","config":{"Cmd":["sh"]},"rootfs":{"type":"layers","diff_ids":[]},"history":[]}"#.to_vec();
+            let manifest = |config: &[u8]| serde_json::json!({ "schemaVersion": 2, "config": line("config", config), "layers": [] }).to_string().into_bytes();
+            let bend = |mut bytes: Vec<u8>| {
+                let place = place % bytes.len();
+                if cut { bytes.truncate(place) } else { bytes[place] = byte }
+                bytes
+            };
+            let config = if which == 0 { bend(config) } else { config };
+            let manifest = if which == 1 { bend(manifest(&config)) } else { manifest(&config) };
+            let index = serde_json::json!({ "schemaVersion": 2, "manifests": [line("manifest", &manifest)] });
+            let at = room.path().join("layout");
+            layout(&at, &index, &[&config, &manifest]);
+            if which == 2 {
+                fs::write(at.join("index.json"), bend(index.to_string().into_bytes())).unwrap();
+            }
+            let store = Store::open(&room.path().join("store"));
+            let loaded = Archive::open(&at).and_then(|archive| save::load(&store, &archive));
+            // Whatever was taken can be listed and read again.
+            for entry in store.entries().unwrap() {
+                store.image(&entry.digest).unwrap();
+            }
+            prop_assert!(loaded.is_ok() || listing(&room.path().join("store/images/blobs")).is_empty());
+        }
+    }
+}

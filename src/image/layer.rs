@@ -105,9 +105,9 @@ impl Compression {
     }
 }
 
-/// What decompressed bytes may come to: a gibibyte, or a hundred times what they were read from if that
+/// What decompressed bytes may come to: 256 MiB, or a hundred times what they were read from if that
 /// is more. Real layers shrink to a third or a tenth; a "decompression bomb" of zeros to a thousandth.
-pub const UNPACKED_MAX: (u64, u64) = (1 << 30, 100);
+pub const UNPACKED_MAX: (u64, u64) = (256 << 20, 100);
 
 /// Counts the bytes that a decompressor takes.
 struct Counting<R> {
