@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 pub struct Halt {
     interrupted: AtomicBool,
     stopped: AtomicBool,
+    fetching: AtomicBool,
     next: AtomicU64,
     children: Mutex<BTreeMap<u64, Pidfd>>,
 }
@@ -21,6 +22,15 @@ impl Halt {
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::SeqCst);
         self.stop();
+    }
+
+    /// True while nothing is done but to wait for a registry: then a program can simply end, as `pull` does.
+    pub fn is_fetching(&self) -> bool {
+        self.fetching.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_fetching(&self, is: bool) {
+        self.fetching.store(is, Ordering::SeqCst);
     }
 
     /// Ends what runs; nothing new is begun.

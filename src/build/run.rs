@@ -70,6 +70,8 @@ impl Step {
     pub fn make(root: &Path) -> Result<Self, Error> {
         let name = format!("build-{}", &crate::engine::find::fresh_id()?[..16]);
         let folder = root.join("build/steps").join(&name);
+        // Nobody takes it for a dead one's in the moment before its own lock is had.
+        let _turn = turn(root)?;
         fs::create_dir_all(&folder).or_sys_with(|| format!("make {}", folder.display()))?;
         let lock = File::open(&folder).or_sys_with(|| format!("open {}", folder.display()))?;
         lock.lock().or_sys_with(|| format!("lock {}", folder.display()))?;
@@ -125,8 +127,22 @@ fn remove_container(root: &Path, name: &str) {
     }
 }
 
+/// Held while folders of steps are made or looked through.
+fn turn(root: &Path) -> Result<File, SysError> {
+    let steps = root.join("build/steps");
+    fs::create_dir_all(&steps).or_sys_with(|| format!("make {}", steps.display()))?;
+    let lock = File::open(&steps).or_sys_with(|| format!("open {}", steps.display()))?;
+    lock.lock().or_sys_with(|| format!("lock {}", steps.display()))?;
+    Ok(lock)
+}
+
 /// Removes what builds left that were killed.
 pub fn sweep(root: &Path) {
+    // Where nothing was ever built there is nothing to make for it.
+    if !root.join("build/steps").exists() {
+        return;
+    }
+    let Ok(_turn) = turn(root) else { return };
     for entry in fs::read_dir(root.join("build/steps")).into_iter().flatten().flatten() {
         let free = File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
         if free {

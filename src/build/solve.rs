@@ -133,7 +133,10 @@ impl<'a> Build<'a> {
         self.tell(Event::Started { step, name: format!("[internal] load metadata for {name}") });
         let began = std::time::Instant::now();
         let note = |text| self.tell(Event::Note { step, text });
-        let image = obtain(&self.store, name, &note).map_err(Error::from).inspect_err(|e| self.tell(Event::Failed { step, problem: e.to_string() }))?;
+        self.halt.set_fetching(true);
+        let image = obtain(&self.store, name, &note);
+        self.halt.set_fetching(false);
+        let image = image.map_err(Error::from).inspect_err(|e| self.tell(Event::Failed { step, problem: e.to_string() }))?;
         self.tell(Event::Done { step, took: began.elapsed() });
         let doc = serde_json::from_slice(&self.store.document_bytes(&image.id)?).map_err(|e| crate::image::Error::malformed(format!("config {}", image.id), e))?;
         let layers = image.manifest.layers().iter().zip(image.config.rootfs().diff_ids());

@@ -69,7 +69,7 @@ pub fn failure(kind: Kind, error: &Error) {
 struct Plain {
     names: BTreeMap<usize, String>,
     /// Pieces of lines that have not ended.
-    pieces: BTreeMap<usize, Vec<u8>>,
+    pieces: BTreeMap<usize, (Duration, Vec<u8>)>,
     current: Option<usize>,
 }
 
@@ -81,13 +81,13 @@ impl Plain {
                 self.turn_to(step);
             }
             Event::Output { step, after, bytes } => {
-                let mut piece = self.pieces.remove(&step).unwrap_or_default();
+                let (_, mut piece) = self.pieces.remove(&step).unwrap_or_default();
                 piece.extend(bytes);
                 while let Some(end) = piece.iter().position(|b| *b == b'\n') {
                     let line: Vec<u8> = piece.drain(..=end).collect();
                     self.output(step, after, &line);
                 }
-                self.pieces.insert(step, piece);
+                self.pieces.insert(step, (after, piece));
             }
             Event::Note { step, text } => self.line(step, &text),
             Event::Cached { step } => self.line(step, "CACHED"),
@@ -105,8 +105,8 @@ impl Plain {
 
     /// What was written without an end of line.
     fn rest(&mut self, step: usize) {
-        if let Some(piece) = self.pieces.remove(&step).filter(|p| !p.is_empty()) {
-            self.output(step, Duration::ZERO, &piece);
+        if let Some((after, piece)) = self.pieces.remove(&step).filter(|(_, p)| !p.is_empty()) {
+            self.output(step, after, &piece);
         }
     }
 
@@ -184,7 +184,7 @@ impl List {
             }
             Event::Cached { step } => end(step, "CACHED".into()),
             Event::Done { step, took } => end(step, format!("{:.1}s", took.as_secs_f64())),
-            Event::Failed { step, problem } => end(step, format!("ERROR {problem}")),
+            Event::Failed { step, .. } => end(step, "ERROR".into()),
             Event::Warning { text } => self.warnings.push(text),
         }
         if self.last.elapsed() > Duration::from_millis(80) {
@@ -199,17 +199,22 @@ impl List {
         let state = if done == self.rows.len() { " FINISHED" } else { "" };
         let mut lines = vec![format!("[+] Building {:.1}s ({done}/{}){state}", self.began.elapsed().as_secs_f64(), self.rows.len())];
         for row in self.rows.values() {
-            let time = row.end.clone().unwrap_or_else(|| format!("{:.1}s", row.began.elapsed().as_secs_f64()));
-            let lead = match time.as_str() {
-                "CACHED" => " => CACHED ",
-                _ => " => ",
+            let (lead, time) = match row.end.as_deref() {
+                Some("CACHED") => (" => CACHED ", "0.0s".to_owned()),
+                Some("ERROR") => (" => ERROR ", format!("{:.1}s", row.began.elapsed().as_secs_f64())),
+                Some(took) => (" => ", took.to_owned()),
+                None => (" => ", format!("{:.1}s", row.began.elapsed().as_secs_f64())),
             };
-            let time = if time == "CACHED" { "0.0s".to_owned() } else { time };
             let room = width.saturating_sub(lead.len() + time.len() + 1);
             lines.push(format!("{lead}{:<room$} {time}", cut(&row.name, room)));
             lines.extend(row.lines.iter().map(|l| format!(" {}", cut(&format!("  {l}"), width.saturating_sub(2)))));
         }
         lines.extend(self.warnings.iter().map(|w| cut(&format!("WARN: {w}"), width)));
+        // What has left the screen cannot be drawn again: the first steps give way.
+        let rows = crate::kernel::pty::size(std::io::stderr()).map_or(24, |size| usize::from(size.rows)).max(4);
+        if lines.len() >= rows {
+            lines.drain(1..=lines.len() + 1 - rows);
+        }
         let mut text = if self.drawn > 0 { format!("\x1b[{}A\x1b[J", self.drawn) } else { String::new() };
         text.push_str(&lines.join("\n"));
         text.push('\n');

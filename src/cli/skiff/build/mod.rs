@@ -151,7 +151,9 @@ fn watch_signals(halt: &Arc<Halt>) -> Result<(), Box<dyn crate::kernel::Explain>
     std::thread::spawn(move || {
         if set.wait().is_ok() {
             halt.interrupt();
-            let _ = set.wait();
+            if !halt.is_fetching() {
+                let _ = set.wait();
+            }
             std::process::exit(130);
         }
     });
