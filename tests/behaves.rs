@@ -193,3 +193,49 @@ fn a_limit_of_few_open_files_leaves_room_to_start() {
     let words = ["run", "--rm", "--ulimit", "nofile=6:8", "base", "sh", "-c", "ulimit -n; readlink /proc/self/fd/0; cat"];
     assert_eq!(stdout(&mut room.skiff(&words)), "6\n/dev/null\n");
 }
+
+#[test]
+fn a_paused_container_stands_still_until_it_is_let_go_on_or_killed() {
+    require!(Root);
+    let room = with_a_box(&[], &["sh", "-c", "while :; do :; done"]);
+    let pid: i32 = stdout(&mut room.skiff(&["inspect", "-f", "{{.Pid}}", "box"])).trim().parse().expect("a pid");
+    let spent = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+        let fields: Vec<String> = stat.rsplit_once(") ").expect("stat").1.split(' ').map(String::from).collect();
+        fields[11].parse::<u64>().expect("ticks") + fields[12].parse::<u64>().expect("ticks")
+    };
+    assert_eq!(stdout(&mut room.skiff(&["pause", "box"])), "box\n");
+    let before = spent();
+    // A clock's tick is a hundredth of a second: a busy loop would spend thirty.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(spent(), before);
+    assert_eq!(stdout(&mut room.skiff(&["ps", "--format", "{{.State}}"])), "paused\n");
+    for (words, expected) in [
+        (&["pause", "box"][..], "error: container box is paused\n"),
+        (&["exec", "box", "true"], "error: container box is paused\n"),
+    ] {
+        let (code, out, err) = outcome(&mut room.skiff(words));
+        assert!(code == Some(1) && out.is_empty() && err.starts_with(expected), "{words:?}: {code:?} {out}{err}");
+    }
+    assert_eq!(stdout(&mut room.skiff(&["unpause", "box"])), "box\n");
+    assert_eq!(outcome(&mut room.skiff(&["unpause", "box"])).2, "error: container box is not paused\n");
+    // A frozen process cannot die: kill lets it.
+    stdout(&mut room.skiff(&["pause", "box"]));
+    stdout(&mut room.skiff(&["kill", "box"]));
+    assert_eq!(stdout(&mut room.skiff(&["wait", "box"])), "137\n");
+}
+
+#[test]
+fn a_followed_log_goes_on_until_the_container_ends() {
+    require!(UserNamespaces);
+    let room = with_a_box(&[], &["sh", "-c", "echo first; while [ ! -e /go ]; do sleep 0.01; done; echo last; printf unended"]);
+    let mut follow = room.skiff(&["logs", "-f", "box"]).stdout(std::process::Stdio::piped()).spawn().expect("it runs");
+    let mut said = follow.stdout.take().expect("piped");
+    support::read_until(&mut said, "first", std::time::Duration::from_secs(10));
+    exec(&room, &["box", "touch", "/go"]);
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("a log");
+    assert_eq!(rest.trim_start(), "last\nunended");
+    assert!(follow.wait().expect("our child").success());
+    assert_eq!(stdout(&mut room.skiff(&["logs", "box"])), "first\nlast\nunended");
+}

@@ -15,6 +15,7 @@ use super::hold::{Started, spawn_straight};
 use super::host::Host;
 use super::life;
 use super::passwd;
+use super::pause;
 use super::plan::settle;
 use super::step::Step;
 use super::steps::{enter_cgroup::EnterCgroup, fork::Fork, join::Join};
@@ -57,6 +58,9 @@ pub fn enter(container: &Container, request: &Request, stdio: Vec<OwnedFd>, host
 /// The steps into a running container.
 pub fn steps(container: &Container, request: &Request, host: &Host) -> Result<Vec<Step>, Error> {
     let one = life::process(container)?;
+    if pause::is_paused(container) {
+        return Err(Error::Paused { name: container.name().to_owned() });
+    }
     let spec = config_of(container)?;
     let process = adapted(&spec, request, one.pid())?;
     let mut steps = vec![Step::EnterCgroup(EnterCgroup {})];

@@ -48,6 +48,24 @@ pub enum Error {
         /// How many it fits.
         count: usize,
     },
+    /// It stands still.
+    #[error("container {name} is paused")]
+    Paused {
+        /// Its name.
+        name: String,
+    },
+    /// It does not stand still.
+    #[error("container {name} is not paused")]
+    NotPaused {
+        /// Its name.
+        name: String,
+    },
+    /// It has no cgroup of its own.
+    #[error("container {name} has no cgroup of its own")]
+    NoCgroup {
+        /// Its name.
+        name: String,
+    },
     /// The name is in use.
     #[error("the container name {name:?} is taken by container {}", id.get(..12).unwrap_or(id))]
     NameTaken {
@@ -180,7 +198,7 @@ impl Explain for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Error::Step(e) => e.exit_code(),
-            Error::NoContainer { .. } | Error::Ambiguous { .. } | Error::NotRunning { .. } | Error::Running { .. } | Error::NoTerminal | Error::NotHeld { .. } | Error::SeveralHeld { .. } => 1,
+            Error::NoContainer { .. } | Error::Ambiguous { .. } | Error::NotRunning { .. } | Error::Running { .. } | Error::Paused { .. } | Error::NotPaused { .. } | Error::NoTerminal | Error::NotHeld { .. } | Error::SeveralHeld { .. } => 1,
             _ => 125,
         }
     }

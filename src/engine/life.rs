@@ -10,6 +10,7 @@ use super::error::Error;
 use super::steps::cgroup as step;
 use super::host::layout;
 use super::network::Networks;
+use super::pause;
 use crate::kernel::cgroup::{Cgroup, Event};
 use crate::kernel::pidfd::Pidfd;
 use crate::kernel::{OrSys, SysError};
@@ -40,6 +41,7 @@ pub fn process(container: &Container) -> Result<Pidfd, Error> {
 /// Sends `signal` to process 1. SIGKILL, which cannot be refused, is waited for as Docker does.
 pub fn kill(container: &Container, signal: i32) -> Result<(), Error> {
     process(container)?.signal_number(signal)?;
+    pause::thaw(container);
     if signal == Signal::SIGKILL as i32 { attended_no_more(container) } else { Ok(()) }
 }
 
@@ -51,6 +53,7 @@ pub fn stop(container: &Container, signal: Signal, grace: Duration) -> Result<()
         other => other?,
     };
     process.signal(signal)?;
+    pause::thaw(container);
     if !ended_within(&process, grace)? {
         process.signal(Signal::SIGKILL)?;
     }
@@ -101,6 +104,7 @@ pub fn remove(container: &Container, force: bool) -> Result<(), Error> {
             if let Ok(process) = Pidfd::open(container.record.pid) {
                 let _ = process.signal(Signal::SIGKILL);
             }
+            pause::thaw(container);
             attended_no_more(container)?;
         }
         Status::Exited | Status::Dead => {}

@@ -49,13 +49,15 @@ impl Log {
     }
 
     fn write(&mut self, stream: &str, bytes: &[u8]) {
-        let entry = serde_json::json!({
+        let mut entry = serde_json::json!({
             "log": String::from_utf8_lossy(bytes),
             "stream": stream,
             "time": humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
-        });
-        // A full disk must not end the container; what could not be written is lost, as in Docker.
-        let _ = writeln!(self.file, "{entry}");
+        })
+        .to_string();
+        entry.push('\n');
+        // In one write(2), so that whoever follows the log sees whole lines. A full disk must not end the container; what could not be written is lost, as in Docker.
+        let _ = self.file.write_all(entry.as_bytes());
     }
 }
 

@@ -27,6 +27,7 @@ mod mounts;
 pub mod names;
 pub mod network;
 pub mod passwd;
+pub mod pause;
 pub mod plan;
 pub mod relay;
 pub mod request;

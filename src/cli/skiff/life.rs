@@ -3,10 +3,10 @@
 use super::{Outcome, boxed, each};
 use crate::engine::container::{Container, Status};
 use crate::engine::error::Error;
-use crate::engine::life;
+use crate::engine::{life, pause};
 use clap::{Args, Subcommand};
 use nix::sys::signal::Signal;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -52,17 +52,12 @@ pub struct Rm {
     containers: Vec<String>,
 }
 
-/// Options of `skiff logs`.
+/// The containers that `skiff pause` and `skiff unpause` are given.
 #[derive(Debug, Args)]
-pub struct Logs {
-    /// Only the last lines
-    #[arg(short = 'n', long, value_name = "NUMBER")]
-    tail: Option<usize>,
-    /// Show when each line was written
-    #[arg(short, long)]
-    timestamps: bool,
-    /// The container, by name or id
-    container: String,
+pub struct Named {
+    /// Containers, by name or id
+    #[arg(required = true)]
+    containers: Vec<String>,
 }
 
 /// `skiff system …`.
@@ -120,26 +115,14 @@ pub fn rm(args: &Rm, root: &Path) -> Outcome {
     })
 }
 
-/// Prints what it wrote.
-pub fn logs(args: &Logs, root: &Path) -> Outcome {
-    let container = Container::find(root, &args.container).map_err(boxed)?;
-    let Ok(file) = std::fs::File::open(container.folder().join("log.json")) else { return Ok(0) };
-    let entries: Vec<serde_json::Value> =
-        BufReader::new(file).lines().map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()).collect();
-    let skip = args.tail.map_or(0, |n| entries.len().saturating_sub(n));
-    for entry in &entries[skip..] {
-        let text = entry["log"].as_str().unwrap_or_default();
-        let stamp = if args.timestamps { format!("{} ", entry["time"].as_str().unwrap_or_default()) } else { String::new() };
-        // A closed pipe (`| head`) ends it quietly.
-        let written = match entry["stream"].as_str() {
-            Some("stderr") => write!(std::io::stderr(), "{stamp}{text}"),
-            _ => write!(std::io::stdout(), "{stamp}{text}"),
-        };
-        if written.is_err() {
-            break;
-        }
-    }
-    Ok(0)
+/// Stands them still.
+pub fn pause(args: &Named, root: &Path) -> Outcome {
+    each(&args.containers, |name| pause::pause(&Container::find(root, name)?))
+}
+
+/// Lets them go on.
+pub fn unpause(args: &Named, root: &Path) -> Outcome {
+    each(&args.containers, |name| pause::unpause(&Container::find(root, name)?))
 }
 
 /// `skiff system prune`.

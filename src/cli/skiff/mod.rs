@@ -6,6 +6,7 @@ mod format;
 mod images;
 mod inspect;
 mod life;
+mod logs;
 mod network;
 mod ps;
 mod registry;
@@ -48,11 +49,15 @@ enum Command {
     /// Run a command in a running container
     Exec(exec::Exec),
     /// Print what a container wrote
-    Logs(life::Logs),
+    Logs(logs::Logs),
     /// Stop containers: SIGTERM, then SIGKILL
     Stop(life::Stop),
     /// Send a signal to containers
     Kill(life::Kill),
+    /// Let every process of containers stand still
+    Pause(life::Named),
+    /// Let paused containers go on
+    Unpause(life::Named),
     /// Wait until containers end, and print their exit codes
     Wait(life::Wait),
     /// Remove containers
@@ -143,9 +148,11 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Step(args) => step::run(args, &root),
         Command::Ps(args) => ps::run(&args, &root),
         Command::Exec(args) => exec::run(args, &root),
-        Command::Logs(args) => life::logs(&args, &root),
+        Command::Logs(args) => logs::run(&args, &root),
         Command::Stop(args) => life::stop(&args, &root),
         Command::Kill(args) => life::kill(&args, &root),
+        Command::Pause(args) => life::pause(&args, &root),
+        Command::Unpause(args) => life::unpause(&args, &root),
         Command::Wait(args) => life::wait(&args, &root),
         Command::Rm(args) => life::rm(&args, &root),
         Command::Inspect(args) => inspect::run(&args, &root),

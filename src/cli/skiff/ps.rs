@@ -3,6 +3,7 @@
 use super::format::List;
 use super::{Outcome, boxed};
 use crate::engine::container::{Container, Status};
+use crate::engine::pause::is_paused;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -78,16 +79,26 @@ pub fn row(container: &Container, whole: bool) -> Value {
         "RunningFor": format!("{} ago", rough(record.created)),
         "CreatedAt": created_at(record.created),
         "Status": status(container),
-        "State": container.status(),
+        "State": state(container),
         "Names": record.name,
         "Size": "N/A",
     })
+}
+
+/// One word of Docker's: created, running, paused, exited, dead.
+fn state(container: &Container) -> Value {
+    match container.status() {
+        Status::Creating => "created".into(),
+        Status::Running if is_paused(container) => "paused".into(),
+        other => json!(other),
+    }
 }
 
 /// As Docker words it: `Up 5 minutes`, `Exited (0) 2 hours ago`.
 fn status(container: &Container) -> String {
     match container.status() {
         Status::Creating => "Created".into(),
+        Status::Running if is_paused(container) => format!("Up {} (Paused)", rough(container.record.created)),
         Status::Running => format!("Up {}", rough(container.record.created)),
         Status::Exited => format!("Exited ({}) {} ago", container.record.exit_code, rough(container.record.finished.unwrap_or(SystemTime::now()))),
         Status::Dead => "Dead".into(),
@@ -102,7 +113,7 @@ pub fn describe(container: &Container) -> Value {
         "Image": record.image,
         "Command": record.command,
         "Names": record.name,
-        "State": container.status(),
+        "State": state(container),
         "Status": status(container),
         "Pid": record.pid,
         "ExitCode": record.exit_code,

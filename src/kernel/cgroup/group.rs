@@ -274,6 +274,15 @@ impl Cgroup {
         Ok(())
     }
 
+    /// Was it frozen? On v2 what was asked for; on v1 also while it is on its way.
+    pub fn is_frozen(&self) -> bool {
+        if let Some(at) = self.unified().filter(|at| at.join("cgroup.freeze").exists()) {
+            return fs::read_to_string(at.join("cgroup.freeze")).is_ok_and(|text| text.trim() == "1");
+        }
+        let state = self.directory(Controller::Freezer).map(|at| fs::read_to_string(at.join("freezer.state")));
+        matches!(state, Some(Ok(text)) if text.trim() != "THAWED")
+    }
+
     /// Waits until no process is left in it; false if `limit` passed first.
     pub fn wait_empty(&self, limit: Duration) -> Result<bool, Error> {
         let end = Instant::now() + limit;
