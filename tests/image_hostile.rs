@@ -114,6 +114,28 @@ fn a_decompression_bomb_is_refused_before_it_fills_the_disk() {
 }
 
 #[test]
+fn a_name_of_many_megabytes_is_refused_before_it_is_kept() {
+    for kind in [b'L', b'K', b'x'] {
+        let size = 50 << 20;
+        let mut header = tar::Header::new_gnu();
+        header.set_path("././@LongLink").expect("a name");
+        header.set_entry_type(tar::EntryType::new(kind));
+        header.set_size(size);
+        header.set_cksum();
+        let mut bytes = header.as_bytes().to_vec();
+        bytes.resize(bytes.len() + usize::try_from(size).expect("it fits"), b'a');
+        bytes.extend(tar_with(|tar| add(tar, "a", b"x")));
+        let error = refused(&Room::new(), &digest(&bytes), &bytes);
+        assert_eq!(error, "error: the layer cannot be read: an entry's name and attributes take more than 1 MiB");
+    }
+    // What follows many large files is no name.
+    let good = tar_with(|tar| (0..40).for_each(|i| add(tar, &format!("{i}"), &vec![i; 200_000])));
+    let room = Room::new();
+    archive(&room.path().join("good.tar"), "good:1", &digest(&good), &good);
+    stdout(&mut room.skiff(&["load", "-i", &room.path().join("good.tar").display().to_string()]));
+}
+
+#[test]
 fn a_layer_that_is_not_the_one_that_was_promised_is_refused() {
     let (one, other) = (tar_with(|t| add(t, "a", b"one")), tar_with(|t| add(t, "a", b"other")));
     for stored in [one.clone(), gzip(&one), zstd::encode_all(one.as_slice(), 3).expect("into memory")] {

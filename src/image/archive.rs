@@ -9,6 +9,7 @@ use super::ahead;
 use super::aside::fresh;
 use super::error::at;
 use super::layer::{self, Compression, Hashing, broken_tar, tar_of};
+use super::meter::Metered;
 use super::store::{check_digest, name_of, parse};
 use super::{Error, Reference};
 use crate::kernel::{OrSys, SysError};
@@ -127,9 +128,13 @@ impl Archive {
     fn of_tar(file: File, shown: String) -> Result<Self, Error> {
         let broken = |e: io::Error| broken_tar(&shown, &e);
         let mut at = BTreeMap::new();
-        let mut archive = tar::Archive::new(Slice { file: &file, offset: 0, left: u64::MAX });
+        let (slice, meter) = Metered::new(Slice { file: &file, offset: 0, left: u64::MAX });
+        meter.bound(0);
+        let mut archive = tar::Archive::new(slice);
         for entry in archive.entries_with_seek().map_err(broken)? {
             let entry = entry.map_err(broken)?;
+            // What lies between is skipped, not read.
+            meter.bound(0);
             let name = normal(&entry.path().map_err(broken)?);
             let link = entry.link_name().map_err(broken)?;
             let member = match (entry.header().entry_type(), link) {

@@ -19,6 +19,7 @@ pub mod kept;
 mod layers;
 pub mod look;
 pub mod merged;
+mod meter;
 pub mod reference;
 pub mod registry;
 pub mod save;

@@ -13,6 +13,7 @@
 use super::aside::remove_tree;
 use super::error::at;
 use super::layer::broken_tar;
+use super::meter::Metered;
 use super::sparse::Sparse;
 use super::Error;
 use crate::kernel::{OrSys, SysError, userns};
@@ -43,10 +44,24 @@ pub fn tree(dir: &Path, from: impl Read) -> Result<(), Error> {
         .or_sys_with(|| at("open", dir))?;
     let mut unpacking = Unpacking { root, parent: None, directories: Vec::new(), as_root: userns::is_host_root(), root_already: false, buffer: vec![0; 128 << 10] };
     unpacking.root_already = unpacking.as_root && (unistd::geteuid().as_raw(), unistd::getegid().as_raw()) == (0, 0);
+    let (from, meter) = Metered::new(from);
     let mut archive = tar::Archive::new(from);
     let broken = |e: io::Error| broken_tar("the layer", &e);
-    for entry in archive.entries().map_err(broken)? {
-        unpacking.entry(&mut entry.map_err(broken)?)?;
+    let mut entries = archive.entries().map_err(broken)?;
+    let mut unread = 0;
+    loop {
+        meter.bound(unread);
+        let Some(entry) = entries.next() else { break };
+        let mut entry = entry.map_err(broken)?;
+        meter.unbound();
+        // Of a file nothing is left but what fills its last block; of the rest, all that it brought.
+        let kind = entry.header().entry_type();
+        let is_file = matches!(kind, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse);
+        unread = if is_file { 1 << 10 } else { entry.size().saturating_add(1 << 10) };
+        unpacking.entry(&mut entry)?;
+        if is_file {
+            io::copy(&mut entry, &mut io::sink()).map_err(broken)?;
+        }
     }
     unpacking.finish()
 }
