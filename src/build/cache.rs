@@ -3,6 +3,7 @@
 //! ```text
 //! build/cache/<key>.json     the layer that a step made, and when
 //! build/records/<hex>.json   of one context and Dockerfile: each step's ingredients when it was last built
+//! build/digests/<hex>.json   of what COPY --from took: layers do not change, so they are hashed once
 //! build/.lock                shared by builds, held alone by `builder prune`
 //! build/steps/<name>/        of a RUN that is being done: secrets, materials; its folder is its lock
 //! build/mounts/<hex>/        RUN --mount=type=cache
@@ -16,7 +17,7 @@
 use super::Error;
 use crate::image::layer::{self, Layer};
 use crate::image::Store;
-use crate::kernel::OrSys;
+use crate::kernel::{OrSys, SysError};
 use oci_spec::image::{Descriptor, Digest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -91,7 +92,7 @@ impl Cache {
     /// Opens it for a build: no prune goes on meanwhile.
     pub fn open(root: &Path) -> Result<Self, Error> {
         let folder = root.join("build");
-        for part in ["cache", "records", "steps", "mounts"] {
+        for part in ["cache", "digests", "records", "steps", "mounts"] {
             fs::create_dir_all(folder.join(part)).or_sys_with(|| format!("make {}", folder.display()))?;
         }
         protect(&folder)?;
@@ -120,6 +121,18 @@ impl Cache {
     pub fn note(&self, key: &str, made: &Made) -> Result<(), Error> {
         let text = serde_json::to_vec(made).unwrap_or_default();
         write(&self.folder.join("cache"), &format!("{key}.json"), &text)
+    }
+
+    /// The digests of files that do not change: those of layers, which `of` names; hashed the first time.
+    pub fn digests(&self, of: &str, hash: impl FnOnce() -> Result<BTreeMap<String, String>, SysError>) -> Result<BTreeMap<String, String>, Error> {
+        let folder = self.folder.join("digests");
+        let known = fs::read(folder.join(record_name(of))).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let all = hash()?;
+        write(&folder, &record_name(of), &serde_json::to_vec(&all).unwrap_or_default())?;
+        Ok(all)
     }
 
     /// The record of the last build of the same thing.
@@ -201,7 +214,7 @@ pub fn prune(root: &Path) -> Result<Pruned, Error> {
     store.keep_only(&[])?;
     let gone = layers.values().filter(|l| !store.blob_path(l.descriptor.digest()).exists());
     pruned.bytes += gone.map(|l| l.descriptor.size()).sum::<u64>();
-    for part in ["mounts", "records"] {
+    for part in ["mounts", "records", "digests"] {
         pruned.bytes += if part == "mounts" { size(&folder.join(part)) } else { 0 };
         super::run::remove_tree(&folder.join(part));
     }

@@ -88,6 +88,7 @@ pub fn build(options: &Options, file: &Dockerfile, obtain: Obtain<'_>, halt: &Ha
         steps: AtomicUsize::new(1),
         tell: Mutex::new(tell),
     };
+    build.warn_of_unused_args();
     let wanted = build.prepare(target, obtain)?;
     let built = build.carry_out(&wanted, target);
     let record = build.remembered.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -123,6 +124,16 @@ impl<'a> Build<'a> {
             }
         }
         Ok(wanted)
+    }
+
+    /// A build argument that no ARG names is a mistyped one, most of the time.
+    fn warn_of_unused_args(&self) {
+        let declared = |name: &String| self.file.instructions.iter().any(|i| matches!(&i.what, What::Arg(list) if list.iter().any(|(n, _)| n == name)));
+        let known = |name: &String| super::instruct::PREDEFINED.contains(&name.as_str()) || name == "SOURCE_DATE_EPOCH" || declared(name);
+        let unused: Vec<&str> = self.options.args.keys().filter(|n| !known(n)).map(String::as_str).collect();
+        if !unused.is_empty() {
+            self.tell(Event::Warning { text: format!("One or more build-args [{}] were not consumed", unused.join(" ")) });
+        }
     }
 
     fn fetch(&mut self, name: &str, obtain: Obtain<'_>) -> Result<(), Error> {

@@ -65,7 +65,13 @@ impl<'a> Build<'a> {
         }
         let mut ingredients: Vec<Ingredient> = vec![("instruction".into(), asked.shown.clone())];
         for source in &sources {
-            let digests = source.digests(asked.from.is_some())?;
+            let digests = match asked.from {
+                None => source.digests(false)?,
+                Some(_) => {
+                    let of = format!("{:?} {:?} {:?}", tree.folders(), source.path, asked.exclude);
+                    self.cache.digests(&of, || source.digests(true))?
+                }
+            };
             ingredients.extend(digests.into_iter().map(|(path, digest)| (format!("file {path}"), digest)));
         }
         ingredients.extend(remote.ingredients()?);

@@ -132,7 +132,8 @@ impl Tree {
                             names.insert(name);
                         }
                     }
-                    if self.is_opaque(&node.real) {
+                    // It, or a folder that it lies in, hides what lies lower.
+                    if self.removed_in(folder, path) {
                         break;
                     }
                 }
@@ -226,4 +227,73 @@ fn parts(path: &Path) -> VecDeque<OsString> {
             _ => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Astray, Tree};
+    use crate::build::ignore::Ignore;
+    use nix::sys::stat::{Mode, SFlag, mknod};
+    use std::ffi::OsString;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::{Path, PathBuf};
+
+    fn layers(names: &[&str]) -> (tempfile::TempDir, Vec<PathBuf>) {
+        let dir = tempfile::tempdir().unwrap();
+        let all: Vec<PathBuf> = names.iter().map(|n| dir.path().join(n)).collect();
+        all.iter().for_each(|l| fs::create_dir(l).unwrap());
+        (dir, all)
+    }
+
+    fn file(layer: &Path, name: &str) {
+        fs::create_dir_all(layer.join(name).parent().unwrap()).unwrap();
+        fs::write(layer.join(name), layer.file_name().unwrap().to_str().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn layers_are_seen_as_overlay_shows_them() {
+        let (_dir, all) = layers(&["low", "middle", "top"]);
+        for name in ["a/b/c", "a/gone", "a/over", "x/y/z", "kept"] {
+            file(&all[0], name);
+        }
+        file(&all[1], "x/y/new");
+        xattr::set(all[1].join("x"), "user.overlay.opaque", b"y").unwrap();
+        file(&all[2], "a/over");
+        mknod(&all[2].join("a/gone"), SFlag::S_IFCHR, Mode::empty(), 0).unwrap();
+        file(&all[2], "kept2");
+        let tree = Tree::of_layers(&all);
+        let names = |path: &str| tree.list(Path::new(path));
+        let of = |list: &[&str]| list.iter().map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(names(""), of(&["a", "kept", "kept2", "x"]));
+        assert_eq!(names("a"), of(&["b", "over"]));
+        assert_eq!(names("x/y"), of(&["new"]), "an opaque folder above hides what lies lower");
+        let real = |path: &str| tree.look(Path::new(path)).map(|n| n.real.strip_prefix(all[0].parent().unwrap()).unwrap().to_owned());
+        assert_eq!(real("a/over"), Some("top/a/over".into()));
+        assert_eq!(real("a/b/c"), Some("low/a/b/c".into()));
+        assert_eq!((real("a/gone"), real("x/y/z"), real("a/over/below")), (None, None, None));
+    }
+
+    #[test]
+    fn links_are_followed_within_the_tree() {
+        let (_dir, all) = layers(&["low", "top"]);
+        file(&all[0], "real/f");
+        symlink("/real", all[0].join("absolute")).unwrap();
+        symlink("../../../../real", all[0].join("climbing")).unwrap();
+        symlink("circle", all[0].join("circle")).unwrap();
+        // A link below, a folder of the same name on top: nothing of the link is passed.
+        symlink("/etc", all[0].join("both")).unwrap();
+        fs::create_dir(all[1].join("both")).unwrap();
+        let tree = Tree::of_layers(&all);
+        let resolved = |path: &str| tree.resolve(Path::new(path));
+        assert_eq!(resolved("/absolute/f"), Ok("real/f".into()));
+        assert_eq!(resolved("climbing/f"), Ok("real/f".into()));
+        assert_eq!(resolved("nothing/../climbing/new"), Ok("real/new".into()));
+        assert_eq!(resolved("circle/x"), Err(Astray::Circle));
+        assert!(tree.look(Path::new("both/passwd")).is_none());
+        let context = Tree::of_context(&all[0], Ignore::default());
+        assert_eq!(context.resolve(Path::new("../x")), Err(Astray::Outside));
+        assert_eq!(context.resolve(Path::new("absolute/f")), Err(Astray::Link("absolute".into(), "/real".into())));
+        assert!(matches!(context.resolve(Path::new("climbing")), Err(Astray::Link(..))));
+    }
 }

@@ -70,7 +70,7 @@ pub fn place(stage: &Tree, sources: &[Gathered], to: &Where) -> Result<BTreeMap<
             add(stage, &target, found, to, &mut layer)?;
         }
     }
-    lead(stage, &mut layer, to.owner);
+    lead(stage, &mut layer, to.owner)?;
     Ok(layer)
 }
 
@@ -84,7 +84,7 @@ pub fn directory(stage: &Tree, path: &Path) -> Result<BTreeMap<PathBuf, Placed>,
         None => {}
     }
     layer.insert(target, Placed { what: None, mode: 0o755, uid: 0, gid: 0, time: 0, real: None });
-    lead(stage, &mut layer, None);
+    lead(stage, &mut layer, None)?;
     Ok(layer)
 }
 
@@ -143,7 +143,7 @@ fn as_it_is(node: &Node) -> Placed {
 /// Adds the folders above: those of the stage as they are there, since overlay takes a folder's mode
 /// from the topmost layer that has it; new ones with the newest time of what is copied, so that the
 /// same files always make the same layer.
-fn lead(stage: &Tree, layer: &mut BTreeMap<PathBuf, Placed>, owner: Option<(u32, u32)>) {
+fn lead(stage: &Tree, layer: &mut BTreeMap<PathBuf, Placed>, owner: Option<(u32, u32)>) -> Result<(), String> {
     let newest = layer.values().map(|p| p.time).max().unwrap_or(0);
     let paths: Vec<PathBuf> = layer.keys().cloned().collect();
     for path in paths {
@@ -153,11 +153,16 @@ fn lead(stage: &Tree, layer: &mut BTreeMap<PathBuf, Placed>, owner: Option<(u32,
             }
             let (uid, gid) = owner.unwrap_or((0, 0));
             let new = Placed { what: None, mode: 0o755, uid, gid, time: newest, real: None };
-            let placed = stage.look(above).filter(|n| n.metadata.is_dir()).map_or(new, |n| as_it_is(&n));
+            let placed = match stage.look(above) {
+                Some(node) if node.metadata.is_dir() => as_it_is(&node),
+                Some(_) => return Err(format!("cannot copy to non-directory: {}", Path::new("/").join(above).display())),
+                None => new,
+            };
             layer.insert(above.to_owned(), placed);
         }
     }
     for placed in layer.values_mut().filter(|p| p.what.is_none() && p.time == 0 && p.real.is_none()) {
         placed.time = newest;
     }
+    Ok(())
 }

@@ -267,6 +267,7 @@ impl Reader<'_> {
         match word.as_str() {
             "ONBUILD" => Err(self.fault("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")),
             "FROM" | "MAINTAINER" => Err(self.fault(format!("{word} isn't allowed as an ONBUILD trigger"))),
+            _ if !line.heredocs.is_empty() => Err(self.fault("ONBUILD cannot carry a here-document along: an image keeps one line")),
             _ => Ok(Instruction { what: instruction(&line, self.escape)?, line }),
         }
     }
