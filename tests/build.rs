@@ -417,6 +417,28 @@ fn an_interrupted_build_takes_everything_along_and_a_killed_one_is_cleared_by_th
 }
 
 #[test]
+fn whatever_line_it_is_killed_at_the_store_is_whole() {
+    require!(UserNamespaces, Tool("sha256sum"));
+    let bench = Bench::new("FROM base AS a\nCOPY a /a\nRUN cp /a /b\nFROM base\nCOPY --from=a /b /c\nRUN touch /d\nWORKDIR /e/f\n");
+    bench.write("a", &"some text\n".repeat(50_000));
+    let length = bench.build(&["--no-cache"]).len();
+    for number in 1..length {
+        let mut command = bench.command(&["--progress", "plain", "--no-cache", "-t", "half"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("skiff starts");
+        let lines = BufReader::new(child.stderr.take().expect("it was piped")).lines();
+        // How many there are depends on how the two stages take turns.
+        let _ = lines.take(number).filter(Result::is_ok).count();
+        child.kill().expect("it is our child");
+        child.wait().expect("it is our child");
+    }
+    bench.build(&["--no-cache"]);
+    assert_eq!(bench.left(), [""; 0]);
+    assert_eq!(bench.run("wc -c < /c; ls -d /d /e/f"), "500000\n/d\n/e/f\n");
+    let check = "cd images/blobs/sha256 && for f in *; do echo \"$f  $f\"; done | sha256sum --quiet -c";
+    assert_eq!(stdout(bench.room.command("sh").args(["-c", check]).current_dir(bench.room.skiff_root())), "");
+}
+
+#[test]
 fn several_builds_at_once_share_what_they_have() {
     require!(UserNamespaces);
     let bench = Bench::new("FROM base\nCOPY a /a\nRUN echo $RANDOM > /b\n");
