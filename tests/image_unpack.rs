@@ -196,6 +196,34 @@ fn whiteouts_become_what_overlay_understands() {
 }
 
 #[test]
+fn device_nodes_are_made_by_root_and_left_out_for_anybody_else() {
+    let place = Place::new();
+    place.unpack(&[entry(EntryType::Block, "disk"), entry(EntryType::Fifo, "pipe"), file("after", "x")]).expect("no reason to refuse the layer");
+    let disk = fs::symlink_metadata(place.into.join("disk"));
+    if nix::unistd::geteuid().is_root() {
+        assert!(disk.expect("root makes it").file_type().is_block_device());
+    } else {
+        assert!(disk.is_err());
+    }
+    assert!(fs::symlink_metadata(place.into.join("pipe")).expect("anybody makes one").file_type().is_fifo());
+    let owner = fs::metadata(place.into.join("after")).expect("a file").uid();
+    assert_eq!(owner, nix::unistd::geteuid().as_raw(), "an ordinary user's files stay theirs");
+}
+
+#[test]
+fn a_folder_that_a_layer_removes_and_fills_again_is_opaque_whether_listed_or_not() {
+    let space = if nix::unistd::geteuid().is_root() { "trusted" } else { "user" };
+    for entries in [vec![file(".wh.d", ""), folder("d"), file("d/x", "new")], vec![file(".wh.d", ""), file("d/x", "new")]] {
+        let place = Place::new();
+        place.unpack(&entries).expect("a layer");
+        assert_eq!(fs::read_to_string(place.into.join("d/x")).expect("a file"), "new");
+        assert_eq!(xattr::get(place.into.join("d"), format!("{space}.overlay.opaque")).expect("it can be read"), Some(b"y".to_vec()));
+    }
+    let error = Place::new().unpack(&[folder("d"), link(EntryType::Link, "a", "d")]).expect_err("it must be refused");
+    assert_eq!(error, r#"the layer is refused: its entry "a" is a hard link to "d", which is no file"#);
+}
+
+#[test]
 fn overlays_own_marks_are_not_taken_from_an_archive() {
     let error = Place::new().unpack(&[entry(EntryType::Char, "a")]).expect_err("it must be refused");
     assert_eq!(error, r#"the layer is refused: its entry "a" is the character device 0:0, which is overlay's own mark for a removed file"#);

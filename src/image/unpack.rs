@@ -211,7 +211,8 @@ impl Unpacking {
             Err(errno) => return Err(SysError::new(at("create", path), errno).into()),
         }
         if was_removed {
-            self.opaque(self.beneath(path).or_sys_with(|| at("open", path))?)?;
+            let made = self.beneath(path).or_sys_with(|| at("open", path))?;
+            self.opaque(made.as_fd())?;
         }
         Ok(())
     }
