@@ -66,6 +66,10 @@ fn an_image_goes_to_debians_registry_and_comes_back_the_same() {
     assert_eq!(stdout(&mut there.skiff(&["pull", "-q", "-a", &format!("{}/other", registry.host)])), format!("{}/other\n", registry.host));
     assert_eq!(known(&there, &other).0, digest);
 
+    let (code, err) = fails(&there, &["pull", "--platform", "linux/mips64", &name]);
+    let here = format!("linux/{}", oci_spec::image::Arch::default());
+    let first = format!("error: no matching manifest for linux/mips64 in the manifest list entries of {name}:latest\n");
+    assert_eq!((code, err), (Some(1), format!("{first}  why: it has {here}\n  try: --platform {here}\n")));
     let (code, err) = fails(&there, &["pull", &format!("{name}:nope")]);
     let why = format!("  why: {} has no such tag or digest\n  try: another tag; `skiff search` finds repositories\n", registry.host);
     assert_eq!((code, err), (Some(1), format!("error: manifest for {name}:nope not found: manifest unknown\n{why}")));

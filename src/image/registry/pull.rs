@@ -6,6 +6,7 @@
 use super::blob::{self, Coming};
 use super::client::Client;
 use super::manifest::{self, DOCUMENT_MAX, Found, Platform};
+use super::obtain::shown;
 use super::settings::Settings;
 use super::Error;
 use crate::image::store::{check_digest, parse};
@@ -95,12 +96,19 @@ pub fn pull(store: &Store, reference: &Reference, platform: &Platform, settings:
     let mut names: Vec<String> = if reference.digest.is_some() { Vec::new() } else { vec![reference.key()] };
     let before = names.first().and_then(|name| store.resolve(name).ok());
     let up_to_date = before.is_some_and(|image| image.digest == *found.descriptor.digest());
+    let config = config(store, &client, &found)?;
+    let (os, architecture) = (config.1.os().to_string(), config.1.architecture().to_string());
+    // An image without an index is for one platform; another was asked for in so many words.
+    if *platform != Platform::here() && (os != platform.os || architecture != platform.architecture) {
+        let there = vec![Platform { os, architecture, variant: config.1.variant().clone() }.to_string()];
+        return Err(Error::NoPlatform { reference: shown(reference), wanted: platform.to_string(), there });
+    }
     // The index is not kept; that it is what this image was pulled by is.
     if found.digest != *found.descriptor.digest() {
         names.push(format!("{}@{}", reference.name(), found.digest));
     }
     let quiet = |_| ();
-    let image = bring(store, &client, &found, &names, if up_to_date { &quiet } else { told })?;
+    let image = bring(store, &client, &found, &config, &names, if up_to_date { &quiet } else { told })?;
     Ok(Pulled { image, digest: found.digest, up_to_date })
 }
 
@@ -153,8 +161,14 @@ impl FromAnswer<Vec<String>> for Vec<String> {
 }
 
 /// Fetches what is not here yet, and makes it an image. What a failed pull brought goes with its writer.
-fn bring(store: &Store, client: &Client, found: &Found, names: &[String], told: &(dyn Fn(Progress) + Sync)) -> Result<Image, Error> {
-    let config = config(store, client, found)?;
+fn bring(
+    store: &Store,
+    client: &Client,
+    found: &Found,
+    config: &(Vec<u8>, ImageConfiguration),
+    names: &[String],
+    told: &(dyn Fn(Progress) + Sync),
+) -> Result<Image, Error> {
     let writer = store.write()?;
     let incoming = store.layout().join(".incoming");
     fs::create_dir_all(&incoming).or_sys_with(|| format!("create {}", incoming.display()))?;
