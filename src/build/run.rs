@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use oci_spec::image::ImageConfiguration;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -28,6 +28,8 @@ use std::process::{Command, Stdio};
 pub struct Job {
     /// The container's name, and its step folder's.
     pub name: String,
+    /// Pid of the one that builds.
+    pub builder: u32,
     /// What it stands on, lowest first.
     pub layers: Vec<super::cache::LayerNote>,
     /// The command.
@@ -62,7 +64,9 @@ pub struct Step {
     pub name: String,
     root: PathBuf,
     folder: PathBuf,
-    _lock: File,
+    /// Its job, which is the lock too: the child that reads it holds it as long as it lives, so that
+    /// nobody clears up before both have ended.
+    lock: File,
 }
 
 impl Step {
@@ -73,9 +77,10 @@ impl Step {
         // Nobody takes it for a dead one's in the moment before its own lock is had.
         let _turn = turn(root)?;
         fs::create_dir_all(&folder).or_sys_with(|| format!("make {}", folder.display()))?;
-        let lock = File::open(&folder).or_sys_with(|| format!("open {}", folder.display()))?;
-        lock.lock().or_sys_with(|| format!("lock {}", folder.display()))?;
-        Ok(Self { name, root: root.to_owned(), folder, _lock: lock })
+        let path = folder.join("job.json");
+        let lock = File::options().read(true).write(true).create(true).truncate(true).open(&path).or_sys_with(|| format!("open {}", path.display()))?;
+        lock.lock().or_sys_with(|| format!("lock {}", path.display()))?;
+        Ok(Self { name, root: root.to_owned(), folder, lock })
     }
 
     /// Where its files may lie.
@@ -92,11 +97,11 @@ impl Step {
     pub fn start(&self, program: &Path, job: &Job) -> Result<(std::process::Child, std::io::PipeReader), Error> {
         let (reader, writer) = std::io::pipe().or_sys("make a pipe")?;
         let text = serde_json::to_vec(job).map_err(|_| SysError::new("pass on the step", Errno::EINVAL))?;
-        let input = self.folder.join("job.json");
-        fs::write(&input, text).or_sys_with(|| format!("write {}", input.display()))?;
+        let mut input = self.lock.try_clone().or_sys("pass on the step")?;
+        input.write_all(&text).and_then(|()| input.rewind()).or_sys("pass on the step")?;
         let mut command = Command::new(program);
         command.arg("--root").arg(&self.root).arg("build-run");
-        command.stdin(File::open(&input).or_sys("open the step")?);
+        command.stdin(input);
         command.stdout(writer.try_clone().or_sys("make a pipe")?).stderr(Stdio::from(writer));
         // Ctrl-C is the builder's to act on.
         let child = command.process_group(0).spawn().or_sys_with(|| format!("start {}", program.display()))?;
@@ -144,7 +149,9 @@ pub fn sweep(root: &Path) {
     }
     let Ok(_turn) = turn(root) else { return };
     for entry in fs::read_dir(root.join("build/steps")).into_iter().flatten().flatten() {
-        let free = File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
+        // Without a job it was killed before it began.
+        let job = File::open(entry.path().join("job.json"));
+        let free = job.map_or(true, |job| job.try_lock().is_ok());
         if free {
             remove_container(root, &entry.file_name().to_string_lossy());
             remove_tree(&entry.path());
@@ -164,6 +171,10 @@ pub fn child(root: &Path) -> Result<(), Error> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).or_sys("read the step")?;
     let job: Job = serde_json::from_str(&text).map_err(|_| SysError::new("understand the step", Errno::EINVAL))?;
+    if std::os::unix::process::parent_id() != job.builder {
+        // It was killed before it could take us along.
+        return Ok(());
+    }
     let outcome = match carry_out(root, &job) {
         Ok(code) => Outcome::Ended { code },
         Err(error) => Outcome::Failed { what: error.to_string(), why: error.why(), hint: error.hint() },

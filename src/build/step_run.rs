@@ -128,6 +128,7 @@ impl<'a> Build<'a> {
         let targets: Vec<PathBuf> = ready.binds.iter().map(|(_, to, _)| to.clone()).chain(ready.tmpfs.iter().map(|(to, _)| to.clone())).collect();
         let stubs = stubs(&stage, &targets);
         job.name = step.name.clone();
+        job.builder = std::process::id();
         job.argv = asked.argv.clone();
         job.env = asked.env.iter().map(|(n, v)| format!("{n}={v}")).chain(ready.env.clone()).collect();
         job.network = asked.network;
