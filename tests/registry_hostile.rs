@@ -207,6 +207,10 @@ fn what_a_killed_pull_left_is_taken_up_by_the_next() {
     let layer = digest(&Image::new().layer);
     let asked: Vec<_> = registry.seen().into_iter().filter(|r| r.line.ends_with(&layer)).map(|r| r.headers.get("range").cloned()).collect();
     assert_eq!(asked, [None, Some("bytes=1000000-".to_owned())]);
+    // And what nobody takes up goes with the rest that the killed leave.
+    std::fs::create_dir(incoming.parent().expect("it is in a folder")).and_then(|()| std::fs::write(&incoming, "half")).expect("the room is ours");
+    stdout(&mut room.skiff(&["system", "prune", "-f"]));
+    assert!(!incoming.parent().expect("it is in a folder").exists());
 }
 
 #[test]

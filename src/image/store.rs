@@ -183,6 +183,7 @@ impl Store {
         if self.layout().join(".aside").exists() {
             self.write()?;
         }
+        super::registry::blob::sweep(&self.layout().join(".incoming"));
         layers::sweep(&self.root.join("layers"))
     }
 

@@ -161,6 +161,16 @@ pub(super) fn fetch(client: &Client, coming: &Coming, stored: &Path, stop: &Atom
     fetched.map(drop)
 }
 
+/// Removes what killed pulls left, and no living one has taken up.
+pub(in crate::image) fn sweep(incoming: &Path) {
+    for path in std::fs::read_dir(incoming).into_iter().flatten().flatten().map(|e| e.path()) {
+        if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+    let _ = std::fs::remove_dir(incoming);
+}
+
 struct Fetching<'a> {
     coming: &'a Coming,
     file: File,
