@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 /// `drydock book …`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum BookCommand {
     /// Build the book
     Build {

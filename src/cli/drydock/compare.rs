@@ -17,6 +17,7 @@ pub struct Compare {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Pair {
     /// A container beside a VM: kernel, start, memory, processes, disk
     VmContainer {

@@ -10,6 +10,7 @@ use std::io::Write;
 
 /// `drydock course …`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum CourseCommand {
     /// List all that is wrong with the course's files
     Lint,

@@ -51,6 +51,7 @@ enum Accel {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum LabCommand {
     /// Run one command in the lab; its output and its exit code are passed on
     Run {

@@ -32,6 +32,7 @@ pub struct ProgressArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum ProgressCommand {
     /// Save it to a file
     Export {

@@ -62,6 +62,7 @@ pub struct Named {
 
 /// `skiff system …`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum System {
     /// Remove ended containers, and what killed runs left
     Prune {

@@ -38,7 +38,10 @@ pub struct Cli {
     command: Command,
 }
 
+// Deferred, here and in every list of subcommands: only the one that is named is put together. All of
+// them would be half of what `skiff run` takes of memory.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// Create and run a container
     Run(Box<run::Run>),

@@ -17,6 +17,7 @@ use std::path::Path;
 
 /// The subcommands about networks.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Make a network: a bridge, and addresses for the containers on it
     Create(Create),

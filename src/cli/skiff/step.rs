@@ -26,6 +26,7 @@ pub struct Step {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum What {
     /// Start a process that waits for its steps
     New {

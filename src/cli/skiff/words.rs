@@ -20,6 +20,7 @@ use clap::Subcommand;
 
 /// One step, as it is typed.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Word {
     /// A cgroup of its own, with limits
     Limit {

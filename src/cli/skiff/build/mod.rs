@@ -73,6 +73,7 @@ pub struct Build {
 
 /// `skiff builder …`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Builder {
     /// Remove what builds have kept: layers that no image has, records, cache mounts
     Prune(Prune),

@@ -17,6 +17,7 @@ use std::path::Path;
 
 /// The subcommands about images; their words and options are Docker's.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Images {
     /// List images
     Images(list::Images),
@@ -45,6 +46,7 @@ pub enum Images {
 
 /// `skiff image …`: the same commands, and those that have no short name.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Group {
     /// List images
     #[command(visible_alias = "list")]

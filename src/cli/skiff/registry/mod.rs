@@ -30,6 +30,7 @@ pub struct Options {
 
 /// The subcommands about registries; their words and options are Docker's.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Registry {
     /// Fetch an image from a registry
     Pull(pull::Pull),

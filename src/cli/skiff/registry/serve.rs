@@ -10,6 +10,7 @@ use std::path::Path;
 
 /// What can be done with a registry of one's own.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Registry {
     /// Serve it until it is interrupted
     Serve(Serve),
