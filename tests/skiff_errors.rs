@@ -135,7 +135,12 @@ fn a_value_that_cannot_be_is_refused_before_anything_is_made() {
     refuses(&room, &["run", "--memory=-1m", "base", "true"], 125, &memory("-1m", not_a_size, "--memory 64m (b, k, m, g)"));
     refuses(&room, &["run", "-m", "1k", "base", "true"], 125, &memory("1k", "the smallest is 6m, or nothing could start", "--memory 64m"));
     refuses(&room, &["run", "--cpus", "many", "base", "true"], 125, "error: invalid value \"many\" for --cpus: it is not a number from 0.01 on\n  try: --cpus 0.5\n");
-    refuses(&room, &["run", "--network", "bridge", "base", "true"], 125, "error: invalid value \"bridge\" for --network: this skiff knows none and host\n  try: --network none\n");
+    refuses(
+        &room,
+        &["run", "-p", "80:x", "base", "true"],
+        125,
+        "error: invalid published port \"80:x\"\n  why: a port is a number from 1 to 65535, or a range such as 8000-8010\n  try: -p [ADDRESS:][HOSTPORT:]PORT[/udp], such as -p 8080:80 or -p\n       127.0.0.1:5353:53/udp\n",
+    );
     refuses(&room, &["run", "-v", "data", "base", "true"], 125, "error: invalid value \"data\" for --volume: it is not SOURCE:TARGET[:ro]\n  try: -v /srv/data:/data:ro\n");
     refuses(&room, &["kill", "-s", "NOPE", "web"], 125, "error: invalid value \"NOPE\" for --signal: it is no signal; see signal(7)\n  try: --signal TERM\n");
     refuses(&room, &["run", "--env-file", "/nothing", "base", "true"], 125, "error: cannot read /nothing: ENOENT\n");
