@@ -239,3 +239,12 @@ fn a_followed_log_goes_on_until_the_container_ends() {
     assert!(follow.wait().expect("our child").success());
     assert_eq!(stdout(&mut room.skiff(&["logs", "box"])), "first\nlast\nunended");
 }
+
+#[test]
+fn what_follows_the_image_is_the_commands_options_and_all() {
+    require!(UserNamespaces);
+    let room = furnished();
+    assert_eq!(stdout(&mut room.skiff(&["run", "--rm", "--entrypoint", "echo", "base", "--rm", "-d"])), "--rm -d\n");
+    let (code, out, err) = outcome(&mut room.skiff(&["run", "--rm", "base"]));
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", ""), "the image's own command");
+}

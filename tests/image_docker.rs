@@ -175,9 +175,12 @@ fn an_image_goes_to_podman_and_comes_back_in_each_of_its_archives() {
     require!(Root, Tool("podman"), Tool("busybox"));
     let room = Room::new();
     let at = |name: &str| room.path().join(name).display().to_string();
+    // Podman takes no path of more than 50 letters for what it keeps while it runs.
+    let short = tempfile::Builder::new().prefix("podman-").tempdir_in("/tmp").expect("a temporary folder");
+    let run = short.path().display().to_string();
     let podman = |words: &[&str]| {
         let mut command = room.command("podman");
-        command.args(["--root", &at("root"), "--runroot", &at("run"), "--tmpdir", &at("tmp"), "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]);
+        command.args(["--root", &at("root"), "--runroot", &run, "--tmpdir", &at("tmp"), "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]);
         command.args(["--events-backend", "none"]).args(words).env("TMPDIR", room.path());
         command
     };

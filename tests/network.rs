@@ -181,9 +181,7 @@ fn after_the_rules_were_flushed_the_next_run_brings_them_back() {
 
 #[test]
 fn an_ordinary_user_is_told_why_not() {
-    if nix::unistd::geteuid().is_root() {
-        return support::skip("needs an ordinary user: root may");
-    }
+    require!(OrdinaryUser, UserNamespaces);
     let room = furnished();
     let (code, out, err) = outcome(&mut room.skiff(&["run", "--rm", "-p", "8080:80", "base", "true"]));
     assert!(code == Some(125) && out.is_empty() && err.starts_with("error: cannot join the network bridge: EPERM\n  why: "), "{code:?} {out}{err}");

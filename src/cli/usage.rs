@@ -69,7 +69,7 @@ impl Usage {
             ErrorKind::InvalidSubcommand => (format!("{path} has no command {:?}", told(ContextKind::InvalidSubcommand)), None),
             ErrorKind::UnknownArgument if argument.starts_with('-') => (format!("{path} has no option {argument}"), None),
             ErrorKind::UnknownArgument => (format!("{argument:?} is one argument too many"), None),
-            ErrorKind::MissingRequiredArgument => (format!("{path} needs {argument}"), None),
+            ErrorKind::MissingRequiredArgument => (format!("{path} needs {}", argument.trim_end_matches("...")), None),
             ErrorKind::MissingSubcommand => (format!("{path} needs a command"), None),
             ErrorKind::InvalidValue if value.is_empty() => (format!("{argument} needs a value"), None),
             ErrorKind::InvalidValue | ErrorKind::ValueValidation => (format!("{argument} cannot be {value:?}"), reason(error)),

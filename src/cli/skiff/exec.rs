@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Options of `skiff exec`.
 #[derive(Debug, Args)]
+#[command(override_usage = "skiff exec [OPTIONS] <CONTAINER> <COMMAND>...")]
 pub struct Exec {
     /// Keep standard input open
     #[arg(short, long)]
@@ -31,11 +32,9 @@ pub struct Exec {
     /// Every capability, no system call filter
     #[arg(long)]
     privileged: bool,
-    /// The container, by name or id
-    container: String,
-    /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    command: Vec<String>,
+    /// The container, by name or id; what follows it is the command with its arguments, options and all
+    #[arg(required = true, num_args = 2.., trailing_var_arg = true, value_name = "CONTAINER")]
+    words: Vec<String>,
 }
 
 /// Runs it.
@@ -43,10 +42,11 @@ pub fn run(args: Exec, root: &Path) -> Outcome {
     if args.tty && args.interactive && !std::io::stdin().is_terminal() {
         return Err(boxed(Error::NoTerminal));
     }
-    let container = Container::find(root, &args.container).map_err(boxed)?;
+    let mut words = args.words.into_iter();
+    let container = Container::find(root, &words.next().unwrap_or_default()).map_err(boxed)?;
     let host = Host::read().map_err(boxed)?;
     let request = Request {
-        command: args.command,
+        command: words.collect(),
         env: args.env.iter().filter_map(|setting| super::run::taken(setting)).collect(),
         workdir: args.workdir,
         user: args.user,

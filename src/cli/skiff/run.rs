@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// Options of `skiff run`.
 #[derive(Debug, Args)]
-#[command(disable_help_flag = true)]
+#[command(disable_help_flag = true, override_usage = "skiff run [OPTIONS] <IMAGE> [COMMAND]...")]
 pub struct Run {
     /// Print help (-h is the hostname, as in Docker)
     #[arg(long, action = clap::ArgAction::Help)]
@@ -134,11 +134,10 @@ pub struct Run {
     /// Stop before each step and show what it changed
     #[arg(long, conflicts_with = "detach")]
     step: bool,
-    /// The image
-    image: String,
-    /// The command and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    command: Vec<String>,
+    /// The image; what follows it is the command with its arguments, options and all
+    // One list, because with two an option right after the image would be taken for skiff's own.
+    #[arg(required = true, trailing_var_arg = true, value_name = "IMAGE")]
+    words: Vec<String>,
 }
 
 impl Run {
@@ -198,12 +197,14 @@ pub fn told(progress: &Progress) -> String {
 }
 
 fn request(args: Run, root: &Path) -> Result<Request, Error> {
+    let mut words = args.words.clone().into_iter();
+    let image = words.next().unwrap_or_default();
     let mut request = Request {
         limits: limits(&args)?,
         network: super::network::asked(&args.network, &args.publish, args.ip, root)?,
         env: environment(&args)?,
-        image: args.image,
-        command: args.command,
+        image,
+        command: words.collect(),
         entrypoint: args.entrypoint,
         name: args.name,
         hostname: args.hostname,
