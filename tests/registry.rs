@@ -156,6 +156,15 @@ fn a_registry_that_asks_who_is_there_is_told_what_login_kept() {
     assert!(!Path::new(&kept).exists());
 }
 
+/// skopeo, with credentials of the room's own: those of the person who runs the tests may not be ours to read.
+fn skopeo(room: &Room) -> std::process::Command {
+    let file = room.path().join("auth.json");
+    std::fs::write(&file, "{}").expect("the room is ours");
+    let mut command = room.command("skopeo");
+    command.env("REGISTRY_AUTH_FILE", file);
+    command
+}
+
 #[test]
 fn skopeo_copies_to_and_from_our_registry_and_the_digest_stays() {
     require!(Tool("skopeo"), Tool("busybox"));
@@ -166,7 +175,7 @@ fn skopeo_copies_to_and_from_our_registry_and_the_digest_stays() {
     let (digest, id) = known(&here, "base");
     let copy = |options: &[&str], from: &str, to: &str| {
         let plain = ["copy", "--insecure-policy", "--src-tls-verify=false", "--dest-tls-verify=false"];
-        stdout(here.command("skopeo").args(plain).args(options).args([from, to]));
+        stdout(skopeo(&here).args(plain).args(options).args([from, to]));
     };
     // In the form that skiff writes, and in Docker's.
     std::fs::create_dir(at("layout")).expect("the room is ours");
@@ -184,13 +193,13 @@ fn skopeo_copies_to_and_from_our_registry_and_the_digest_stays() {
     stdout(&mut there.skiff(&["pull", "-q", &docker]));
     let (other, same) = known(&there, &docker);
     assert!(same == id && other != digest, "another manifest, of Docker's type, over the same config");
-    let inspected = stdout(here.command("skopeo").args(["inspect", "--tls-verify=false", "--format", "{{.Digest}}", &format!("docker://{docker}")]));
+    let inspected = stdout(skopeo(&here).args(["inspect", "--tls-verify=false", "--format", "{{.Digest}}", &format!("docker://{docker}")]));
     assert_eq!(inspected.trim(), other);
     // And what skiff pushes, skopeo reads.
     stdout(&mut there.skiff(&["tag", &docker, &format!("{}/again:3", registry.host)]));
     stdout(&mut there.skiff(&["push", &format!("{}/again:3", registry.host)]));
     copy(&[], &format!("docker://{}/again:3", registry.host), &format!("dir:{}", at("dir")));
-    stdout(here.command("skopeo").args(["delete", "--tls-verify=false", &format!("docker://{}/again:3", registry.host)]));
+    stdout(skopeo(&here).args(["delete", "--tls-verify=false", &format!("docker://{}/again:3", registry.host)]));
     let (code, err) = fails(&there, &["pull", &format!("{}/again:3", registry.host)]);
     assert!(code == Some(1) && err.contains("manifest unknown"), "{err}");
 }
