@@ -25,6 +25,8 @@ fn main() {
     }
     let turns = if std::env::args().any(|a| a == "short") { 2 } else { 9 };
     let room = Room::new();
+    // Podman takes no path of more than 50 letters for what it keeps while it runs.
+    let short = tempfile::Builder::new().prefix("podman-").tempdir_in("/tmp").expect("a temporary folder");
     let _podman = Podman(room.path().join("podman"));
     let docker = Docker::start();
     let Some((plain, gzipped)) = archives(&docker) else {
@@ -34,7 +36,7 @@ fn main() {
     println!("the archive: {} MB, gzipped {} MB", megabytes(&plain), megabytes(&gzipped));
     let mut table = Table::default();
     for (kind, archive) in [("plain", &plain), ("gzip", &gzipped)] {
-        let runners = runners(&room, &docker, archive);
+        let runners = runners(&room, &docker, short.path(), archive);
         let medians = race(&runners, turns);
         let of = |name: &str| runners.iter().position(|r| r.name == name).map(|i| medians[i]);
         let skiff = of("skiff").expect("skiff is always there");
@@ -92,7 +94,7 @@ fn with(mut command: Command, words: &[&str]) -> Command {
     command
 }
 
-fn runners<'a>(room: &'a Room, docker: &'a Docker, archive: &'a Path) -> Vec<Runner<'a>> {
+fn runners<'a>(room: &'a Room, docker: &'a Docker, short: &'a Path, archive: &'a Path) -> Vec<Runner<'a>> {
     let shown = archive.display().to_string();
     let load = shown.clone();
     let mut all = vec![Runner {
@@ -107,10 +109,10 @@ fn runners<'a>(room: &'a Room, docker: &'a Docker, archive: &'a Path) -> Vec<Run
         undo: Box::new(|| with(docker.client(), &["rmi", "debian-bench"])),
     });
     if which("podman").is_some() {
-        let podman = |words: &[&str]| {
+        let podman = move |words: &[&str]| {
             let mut command = room.command("podman");
             let at = |name: &str| room.path().join("podman").join(name);
-            command.arg("--root").arg(at("root")).arg("--runroot").arg(at("run")).arg("--tmpdir").arg(at("tmp"));
+            command.arg("--root").arg(at("root")).arg("--runroot").arg(short).arg("--tmpdir").arg(at("tmp"));
             command.args(["--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]);
             command.env("TMPDIR", room.path()).args(words);
             command

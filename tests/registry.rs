@@ -161,7 +161,8 @@ fn skopeo(room: &Room) -> std::process::Command {
     let file = room.path().join("auth.json");
     std::fs::write(&file, "{}").expect("the room is ours");
     let mut command = room.command("skopeo");
-    command.env("REGISTRY_AUTH_FILE", file);
+    // For an ordinary user it keeps folders where temporary files go, and leaves them.
+    command.env("REGISTRY_AUTH_FILE", file).env("TMPDIR", room.path()).env_remove("XDG_RUNTIME_DIR");
     command
 }
 
