@@ -189,3 +189,21 @@ fn prune_waits_for_the_process_of_a_killed_run_that_is_still_ending() {
     assert!(prune.wait().expect("our child").success());
     unchanged(&room, &host, "a prune while a killed run was ending");
 }
+
+/// Between mkdir and the first process a cgroup looks just like one that a dead run left.
+#[test]
+fn prune_takes_an_old_empty_cgroup_of_another_root_and_leaves_one_that_was_made_just_now() {
+    require!(Root, Controller("pids"));
+    let _alone = alone();
+    let (room, host) = furnished();
+    let group = support::controller("pids").expect("required").join("skiff").join("5".repeat(64));
+    std::fs::create_dir_all(&group).expect("root may");
+    std::fs::read_dir(&group).expect("it is there");
+    stdout(&mut room.skiff(&["system", "prune", "-f"]));
+    assert!(group.exists(), "another container was about to join it");
+    let earlier = std::time::SystemTime::now() - Duration::from_secs(60);
+    std::fs::File::open(&group).and_then(|f| f.set_modified(earlier)).expect("cgroupfs keeps times");
+    let said = stdout(&mut room.skiff(&["system", "prune", "-f"]));
+    assert!(!group.exists(), "{said}");
+    unchanged(&room, &host, "a prune that found a cgroup of no container");
+}

@@ -128,6 +128,9 @@ pub struct Pruned {
     pub bytes: u64,
 }
 
+/// How long a container that starts may take from making its cgroup to joining it.
+const JUST_MADE: Duration = Duration::from_secs(10);
+
 /// Removes what has ended, and what killed runs left: folders nobody waits for, names that lead
 /// nowhere, cgroups without a container.
 pub fn prune(store: &Path) -> Result<Pruned, Error> {
@@ -149,9 +152,10 @@ pub fn prune(store: &Path) -> Result<Pruned, Error> {
     let Ok(layout) = layout() else { return Ok(pruned) };
     let known = ids(store);
     for id in Cgroup::children(&layout, step::PARENT)?.into_iter().filter(|id| !known.contains(id)) {
-        // Another root's running container has its cgroup here too: one with processes is not ours to end.
+        // Another root's container has its cgroup here too: one with processes is not ours to end, and
+        // one that was made just now is about to be joined.
         let group = Cgroup::open(&layout, &step::name(&id))?;
-        if let Some(group) = group.filter(|g| g.processes().is_empty()) {
+        if let Some(group) = group.filter(|g| g.processes().is_empty() && g.is_older_than(JUST_MADE)) {
             group.remove()?;
             pruned.cgroups.push(id);
         }

@@ -229,6 +229,13 @@ impl Cgroup {
         all
     }
 
+    /// Were all its directories there this long ago? The kernel keeps no date of birth: what counts is
+    /// when a directory was first looked at, or last changed, whichever it remembers.
+    pub fn is_older_than(&self, age: Duration) -> bool {
+        let changed = |at: &Path| fs::metadata(at).and_then(|m| m.modified()).ok();
+        self.directories().filter_map(changed).all(|then| then.elapsed().is_ok_and(|past| past >= age))
+    }
+
     /// Kills every process in it and below it, those included that are forked meanwhile.
     pub fn kill(&self) -> Result<(), Error> {
         let at_once = self.unified().is_some_and(|at| write_file(&at.join("cgroup.kill"), "1").is_ok());
