@@ -356,3 +356,22 @@ fn an_interrupted_first_run_leaves_nothing_that_prune_does_not_find_and_the_next
         }
     }
 }
+
+#[test]
+fn the_engine_alone_runs_what_is_here_and_says_which_program_it_lacks_for_the_rest() {
+    let room = Room::new();
+    let made = ["run", "--rm", "--network", "none", "base", "true"];
+    support::stdout(&mut room.skiff(&made));
+    let alone = room.path().join("alone/skiff");
+    fs::create_dir(room.path().join("alone")).expect("the room is ours");
+    fs::copy(env!("CARGO_BIN_EXE_skiff"), &alone).expect("the room is ours");
+    let by_itself = |args: &[&str]| outcome(std::process::Command::new(&alone).arg("--root").arg(room.skiff_root()).args(args));
+    assert_eq!(by_itself(&made).0, Some(0));
+    let (code, out, err) = by_itself(&["images"]);
+    assert_eq!((code, out.as_str()), (Some(125), ""));
+    let expected = format!(
+        "error: cannot run {}: ENOENT\n  why: skiff by itself is the engine; images, builds and registries are drydock's part, which lies beside it\n  try: put both programs into one folder, as they were installed\n",
+        room.path().join("alone/drydock").display()
+    );
+    assert_eq!(err, expected);
+}

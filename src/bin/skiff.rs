@@ -1,5 +1,5 @@
-//! skiff: the container engine. Parses, dispatches, prints an error, sets the exit code.
+//! skiff: the container engine by itself (`cli/skiff/whole.rs` says why). Parses, dispatches, prints an error, sets the exit code.
 
 fn main() -> std::process::ExitCode {
-    drydock::cli::skiff::main()
+    drydock::cli::skiff::engine()
 }

@@ -100,7 +100,8 @@ impl Step {
         let mut input = self.lock.try_clone().or_sys("pass on the step")?;
         input.write_all(&text).and_then(|()| input.rewind()).or_sys("pass on the step")?;
         let mut command = Command::new(program);
-        command.arg("--root").arg(&self.root).arg("build-run");
+        // Under this name it is the engine (see `lab/guest`).
+        command.arg0("skiff").arg("--root").arg(&self.root).arg("build-run");
         command.stdin(input);
         command.stdout(writer.try_clone().or_sys("make a pipe")?).stderr(Stdio::from(writer));
         // Ctrl-C is the builder's to act on.
@@ -188,6 +189,7 @@ fn carry_out(root: &Path, job: &Job) -> Result<i32, Error> {
     let host = Host::read()?;
     let layers: Vec<Layer> = job.layers.iter().filter_map(super::cache::LayerNote::layer).collect();
     let image = Store::open(root).image_of(&layers, ImageConfiguration::default())?;
+    image.layer_dirs()?;
     let request = Request {
         image: "build".into(),
         name: Some(job.name.clone()),

@@ -113,6 +113,11 @@ impl Store {
         Ok(image)
     }
 
+    /// As [`Store::resolve`], if all its layers are unpacked already.
+    pub fn ready(&self, reference: &str) -> Option<Image> {
+        self.resolve(reference).ok().filter(|image| image.layers.iter().all(|dir| layers::is_whole(dir)))
+    }
+
     /// The image whose manifest has this digest.
     pub fn image(&self, digest: &Digest) -> Result<Image, Error> {
         let manifest: ImageManifest = self.document(digest, "manifest")?;
@@ -229,6 +234,12 @@ impl Image {
             layers::unpack_and_sync(&self.root.join("layers"), &diff_id, blob)?;
         }
         Ok(&self.layers)
+    }
+
+    /// The layers' directories of an image that is unpacked: from [`Store::obtain`], [`Store::ready`], or
+    /// after [`Image::layer_dirs`].
+    pub fn dirs(&self) -> &[PathBuf] {
+        &self.layers
     }
 
     /// A layer's diff ID, and its stored bytes.

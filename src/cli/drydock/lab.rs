@@ -418,7 +418,7 @@ pub fn inside(role: Role) -> ExitCode {
     match role {
         Role::Init => guest::init::init(agent),
         Role::Modprobe => ExitCode::from(guest::modprobe::main()),
-        Role::Skiff => crate::cli::skiff::main(),
+        Role::Skiff => crate::cli::skiff::everything(),
     }
 }
 

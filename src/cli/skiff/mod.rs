@@ -13,13 +13,14 @@ mod registry;
 mod run;
 mod show;
 mod step;
+mod whole;
 mod words;
 
 use crate::cli::error::show;
 use crate::cli::usage;
 use crate::kernel::Explain;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What a subcommand answers: its exit code, or an error to be shown.
@@ -38,15 +39,22 @@ pub struct Cli {
     command: Command,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Engine(Engine),
+    #[command(flatten)]
+    More(More),
+}
+
+/// What the engine does by itself (see `whole.rs`).
 // Deferred, here and in every list of subcommands: only the one that is named is put together. All of
 // them would be half of what `skiff run` takes of memory.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
-enum Command {
+enum Engine {
     /// Create and run a container
     Run(Box<run::Run>),
-    /// Drive a container by hand, one step at a time
-    Step(step::Step),
     /// List containers
     Ps(ps::Ps),
     /// Run a command in a running container
@@ -67,6 +75,22 @@ enum Command {
     Rm(life::Rm),
     /// Show all that is known of a container
     Inspect(inspect::Inspect),
+    /// Look after networks
+    #[command(subcommand)]
+    Network(network::Command),
+    /// List the published ports of a container
+    Port(network::Port),
+    /// Process 1 of a container (what --init puts in front of the command)
+    #[command(hide = true)]
+    Init(Init),
+}
+
+/// What takes the whole program: images, builds, registries, and what explains itself at length.
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+enum More {
+    /// Drive a container by hand, one step at a time
+    Step(step::Step),
     /// Build an image from a Dockerfile
     Build(Box<build::Build>),
     /// Look after what builds have kept
@@ -75,11 +99,6 @@ enum Command {
     /// The container of one RUN (what build starts)
     #[command(hide = true)]
     BuildRun,
-    /// Look after networks
-    #[command(subcommand)]
-    Network(network::Command),
-    /// List the published ports of a container
-    Port(network::Port),
     #[command(flatten)]
     Images(images::Images),
     #[command(flatten)]
@@ -87,9 +106,6 @@ enum Command {
     /// Look after skiff's own files
     #[command(subcommand)]
     System(life::System),
-    /// Process 1 of a container (what --init puts in front of the command)
-    #[command(hide = true)]
-    Init(Init),
     /// Write shell completions to standard output
     #[command(hide = true)]
     Completions {
@@ -110,8 +126,19 @@ struct Init {
     argv: Vec<String>,
 }
 
+/// The engine alone; what is more is handed over to the program beside it.
+pub fn engine() -> ExitCode {
+    main()
+}
+
+/// All of it.
+pub fn everything() -> ExitCode {
+    whole::is(whole::Whole { run: all, stepwise: step::run_stepwise, image: registry::image });
+    main()
+}
+
 /// Parses the command line and runs it.
-pub fn main() -> ExitCode {
+fn main() -> ExitCode {
     // Docker's code for a command line that it does not understand.
     let cli = match usage::parse::<Cli>(125) {
         Ok(cli) => cli,
@@ -127,57 +154,87 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Outcome {
-    let entered = match &cli.command {
-        Command::Exec(_) | Command::Step(_) | Command::BuildRun => true,
-        Command::Run(args) => args.shares_files(),
-        _ => false,
-    };
-    // A container whose files somebody else may change until the command starts must not get hold of
-    // this program. Where even starting again is refused, the first namespace will be too, and says why.
-    if entered && crate::kernel::userns::is_host_root() {
-        let _ = crate::kernel::sealed::run_read_only();
-    }
     let root = cli.root.unwrap_or_else(default_root);
     let root = std::path::absolute(&root).unwrap_or(root);
     registry::remember(cli.registries);
-    let serves = matches!(&cli.command, Command::Registry(command) if command.serves());
-    if !serves && !matches!(cli.command, Command::Run(_) | Command::Exec(_) | Command::Step(_) | Command::Init(_) | Command::BuildRun) {
-        // `skiff ps | head` ends quietly. Those left out have a container or clients to look after, and
-        // an output that is gone is no reason to leave them.
-        let _ = crate::kernel::pidfd::default_signal(nix::sys::signal::Signal::SIGPIPE);
-    }
     match cli.command {
-        Command::Run(args) => run::run(*args, &root),
-        Command::Step(args) => step::run(args, &root),
-        Command::Ps(args) => ps::run(&args, &root),
-        Command::Exec(args) => exec::run(args, &root),
-        Command::Logs(args) => logs::run(&args, &root),
-        Command::Stop(args) => life::stop(&args, &root),
-        Command::Kill(args) => life::kill(&args, &root),
-        Command::Pause(args) => life::pause(&args, &root),
-        Command::Unpause(args) => life::unpause(&args, &root),
-        Command::Wait(args) => life::wait(&args, &root),
-        Command::Rm(args) => life::rm(&args, &root),
-        Command::Inspect(args) => inspect::run(&args, &root),
-        Command::Build(args) => build::run(*args, &root),
-        Command::Builder(args) => build::builder(&args, &root),
-        Command::BuildRun => crate::build::run::child(&root).map(|()| 0).map_err(boxed),
-        Command::Images(args) => images::run(args, &root),
-        Command::Network(command) => network::run(&command, &root),
-        Command::Port(args) => network::port(&args, &root),
-        Command::Registry(args) => registry::run(&args, &root),
-        Command::System(args) => life::system(&args, &root),
-        Command::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut command(), "skiff", &mut std::io::stdout());
+        Command::Engine(command) => alone(command, &root),
+        command => whole::run(command, &root),
+    }
+}
+
+fn alone(command: Engine, root: &Path) -> Outcome {
+    if matches!(&command, Engine::Exec(_)) || matches!(&command, Engine::Run(args) if args.shares_files()) {
+        seal();
+    }
+    if !matches!(command, Engine::Run(_) | Engine::Exec(_) | Engine::Init(_)) {
+        end_with_the_reader();
+    }
+    match command {
+        Engine::Run(args) => run::run(*args, root),
+        Engine::Ps(args) => ps::run(&args, root),
+        Engine::Exec(args) => exec::run(args, root),
+        Engine::Logs(args) => logs::run(&args, root),
+        Engine::Stop(args) => life::stop(&args, root),
+        Engine::Kill(args) => life::kill(&args, root),
+        Engine::Pause(args) => life::pause(&args, root),
+        Engine::Unpause(args) => life::unpause(&args, root),
+        Engine::Wait(args) => life::wait(&args, root),
+        Engine::Rm(args) => life::rm(&args, root),
+        Engine::Inspect(args) => inspect::run(&args, root),
+        Engine::Network(command) => network::run(&command, root),
+        Engine::Port(args) => network::port(&args, root),
+        Engine::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),
+    }
+}
+
+fn all(command: Command, root: &Path) -> Outcome {
+    match command {
+        Command::Engine(command) => alone(command, root),
+        Command::More(command) => more(command, root),
+    }
+}
+
+fn more(command: More, root: &Path) -> Outcome {
+    if matches!(command, More::Step(_) | More::BuildRun) {
+        seal();
+    }
+    let serves = matches!(&command, More::Registry(command) if command.serves());
+    if !serves && !matches!(command, More::Step(_) | More::BuildRun) {
+        end_with_the_reader();
+    }
+    match command {
+        More::Step(args) => step::run(args, root),
+        More::Build(args) => build::run(*args, root),
+        More::Builder(args) => build::builder(&args, root),
+        More::BuildRun => crate::build::run::child(root).map(|()| 0).map_err(boxed),
+        More::Images(args) => images::run(args, root),
+        More::Registry(args) => registry::run(&args, root),
+        More::System(args) => life::system(&args, root),
+        More::Completions { shell } => {
+            clap_complete::generate(shell, &mut self::command(), "skiff", &mut std::io::stdout());
             Ok(0)
         }
-        Command::Man { folder } => {
+        More::Man { folder } => {
             use crate::kernel::OrSys;
-            clap_mangen::generate_to(command(), &folder).or_sys_with(|| format!("write man pages to {}", folder.display())).map_err(boxed)?;
+            clap_mangen::generate_to(self::command(), &folder).or_sys_with(|| format!("write man pages to {}", folder.display())).map_err(boxed)?;
             Ok(0)
         }
     }
+}
+
+/// A container whose files somebody else may change until the command starts must not get hold of
+/// this program. Where even starting again is refused, the first namespace will be too, and says why.
+fn seal() {
+    if crate::kernel::userns::is_host_root() {
+        let _ = crate::kernel::sealed::run_read_only();
+    }
+}
+
+/// `skiff ps | head` ends quietly. Not for those that have a container or clients to look after: an
+/// output that is gone is no reason to leave them.
+fn end_with_the_reader() {
+    let _ = crate::kernel::pidfd::default_signal(nix::sys::signal::Signal::SIGPIPE);
 }
 
 /// The command line as clap knows it, for completions, man pages and the README's test.

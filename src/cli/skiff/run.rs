@@ -150,15 +150,18 @@ impl Run {
 
 /// Runs it.
 pub fn run(args: Run, root: &Path) -> Outcome {
+    if args.step {
+        super::whole::needed()?;
+    }
     let (dry_run, step, policy, platform) = (args.dry_run, args.step, args.pull, args.platform.clone());
     let request = request(args, root).map_err(boxed)?;
     let host = Host::read().map_err(boxed)?;
+    std::fs::create_dir_all(root).or_sys_with(|| format!("make {}", root.display())).map_err(|e| boxed(Error::from(e)))?;
+    let image = super::whole::image(root, &request.image, policy, platform.as_ref())?;
     if host.rootless && request.privileged {
         // Docker's word means real root; say what it means here rather than to refuse.
         eprintln!("note: rootless --privileged is root of a user namespace only");
     }
-    std::fs::create_dir_all(root).or_sys_with(|| format!("make {}", root.display())).map_err(|e| boxed(Error::from(e)))?;
-    let image = super::registry::image(root, &request.image, policy, platform.as_ref())?;
     if dry_run {
         let plan = engine::plan(root, &request, &image, &host).map_err(boxed)?;
         super::show::plan(&plan.about());
@@ -169,7 +172,7 @@ pub fn run(args: Run, root: &Path) -> Outcome {
     }
     let prepared = engine::prepare(root, &request, &image, &host).map_err(boxed)?;
     if step {
-        return super::step::run_stepwise(prepared, &request);
+        return super::whole::stepwise(prepared, &request);
     }
     if request.detach {
         let id = prepared.container.id().to_owned();

@@ -22,7 +22,8 @@ pub enum Role {
 /// What `skiff run --init` puts in front of a container's command.
 const CONTAINERS_INIT: &str = "/dev/init";
 
-/// Told by the name that the program was started by, which only the lab's archive has.
+/// Told by the name that the program was started by: in the lab's archive, or by the engine that hands
+/// a command over.
 pub fn role() -> Option<Role> {
     let name = std::env::args_os().next()?;
     if name == super::pack::INIT && std::process::id() == 1 {
