@@ -90,9 +90,9 @@ fn prune_takes_what_nobody_needs_and_df_counts_the_rest() {
     assert_eq!(stdout(&mut room.skiff(&["image", "prune", "-f"])), "Total reclaimed space: 0B\n");
 
     let rows = stdout(&mut room.skiff(&["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Active}}"]));
-    assert_eq!(rows, "Images 2 1\nContainers 1 0\n");
+    assert_eq!(rows, "Images 2 1\nContainers 1 0\nLocal Volumes 0 0\n");
     let head = stdout(&mut room.skiff(&["system", "df"])).lines().next().unwrap_or_default().to_owned();
-    assert_eq!(head, "TYPE         TOTAL     ACTIVE    SIZE      RECLAIMABLE");
+    assert_eq!(head, "TYPE            TOTAL     ACTIVE    SIZE      RECLAIMABLE");
     let verbose = stdout(&mut room.skiff(&["system", "df", "-v"]));
     let web = verbose.lines().find(|l| l.starts_with("web ")).expect("a line for the image");
     assert!(web.ends_with("0") && web.contains("500kB"), "what only this image has: {web}");

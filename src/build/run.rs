@@ -129,7 +129,7 @@ impl Drop for Step {
 
 fn remove_container(root: &Path, name: &str) {
     if let Ok(container) = Container::find(root, name) {
-        let _ = life::remove(&container, true);
+        let _ = life::remove(&container, true, true);
     }
 }
 
@@ -200,7 +200,7 @@ fn carry_out(root: &Path, job: &Job) -> Result<i32, Error> {
         user: Some(job.user.clone()),
         hostname: Some("build".into()),
         network: if job.network { Network::Host } else { Network::None },
-        binds: job.binds.iter().map(|(source, target, ro)| Bind { source: source.clone(), target: target.clone(), read_only: *ro }).collect(),
+        binds: job.binds.iter().map(|(source, target, ro)| Bind { source: source.clone(), target: target.clone(), read_only: *ro, propagation: None }).collect(),
         tmpfs: job.tmpfs.iter().map(|(target, options)| Tmpfs { target: target.clone(), options: options.clone() }).collect(),
         ..Request::default()
     };

@@ -34,7 +34,7 @@ pub fn start(store: &Path, name: &str, called: &str, image: &Image) -> Result<i3
     let id = fresh_id()?;
     let asked = request::Request { image: called.to_owned(), name: Some(name.to_owned()), ..request::Request::default() };
     let folder = store.join("containers").join(&id);
-    let spec = config::config(&asked, image, &Names { id: &id, folder: &folder }, !crate::kernel::userns::is_host_root())?;
+    let spec = config::config(&asked, image, &Names { id: &id, folder: &folder, mounts: &[] }, !crate::kernel::userns::is_host_root())?;
     let mut container = Container::create(store, Record::creating(id, name.to_owned(), &asked, image, Vec::new()))?;
     let listener = write_files(&container, &spec, &asked).and_then(|()| keeper::listen(&container)).inspect_err(|_| container.remove_all())?;
     let (told, tell) = relay::pipe()?;
@@ -203,6 +203,7 @@ impl Record {
             tty: asked.tty,
             endpoints: Vec::new(),
             ports: Vec::new(),
+            mounts: Vec::new(),
         }
     }
 }

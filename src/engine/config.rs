@@ -9,6 +9,7 @@ use super::mounts;
 use super::passwd;
 use super::request::{Network, Request};
 use super::seccomp;
+use super::volume::MountPoint;
 use crate::image::Image;
 use crate::kernel::cgroup::device::{Kind, MKNOD, READ, Rule, WRITE};
 use crate::kernel::cgroup::{Amount, Quota};
@@ -26,6 +27,8 @@ pub struct Names<'a> {
     pub id: &'a str,
     /// Its folder, where resolv.conf, hosts and hostname lie.
     pub folder: &'a Path,
+    /// Its volumes and the host's folders.
+    pub mounts: &'a [MountPoint],
 }
 
 /// The config for what was asked, over this image.
@@ -39,6 +42,10 @@ pub fn config(request: &Request, image: &Image, names: &Names<'_>, rootless: boo
         .linux(linux(request)?)
         .build()
         .map_err(invalid)?;
+    let annotations = mounts::annotations(names);
+    if !annotations.is_empty() {
+        spec.set_annotations(Some(annotations));
+    }
     if !request.host_uts {
         spec.set_hostname(Some(hostname));
     }

@@ -9,6 +9,7 @@
 
 use super::error::Error;
 use super::network::{Endpoint, Published};
+use super::volume::{self, MountPoint};
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,9 @@ pub struct Record {
     /// The host's ports that lead to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Published>,
+    /// Its volumes and the host's folders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<MountPoint>,
 }
 
 /// A container's folder and record.
@@ -179,16 +183,24 @@ impl Container {
     pub fn release(&self) {
         super::network::join::leave(&self.store, &self.record.endpoints, &self.record.ports, &self.record.id);
         let _ = super::steps::cgroup::undo(&self.record.id);
+        volume::device::released(&self.store, &self.record.mounts, &self.record.id);
     }
 
     /// Removes everything: cgroup, name, folder. What a user namespace owns is removed from inside one.
+    /// Of its volumes those that nobody named go with `--rm`, as Docker has it.
     pub fn remove_all(&self) {
+        self.remove_with(self.record.auto_remove);
+    }
+
+    /// The same; with its anonymous volumes, or without.
+    pub fn remove_with(&self, volumes_too: bool) {
         self.release();
         let link = self.name_link(&self.record.name);
         if fs::read_link(&link).is_ok_and(|to| to.ends_with(&self.record.id)) {
             let _ = fs::remove_file(&link);
         }
         remove_tree(&self.folder());
+        volume::attach::leave(&self.store, &self.record.mounts, &self.record.id, volumes_too);
     }
 }
 

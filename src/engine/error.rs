@@ -20,6 +20,9 @@ pub enum Error {
     /// A network could not be joined.
     #[error(transparent)]
     Network(#[from] super::network::Error),
+    /// A volume could not be had.
+    #[error(transparent)]
+    Volume(#[from] super::volume::Error),
     /// The cgroup could not be had.
     #[error(transparent)]
     Cgroup(#[from] crate::kernel::cgroup::Error),
@@ -149,6 +152,7 @@ impl Explain for Error {
             Error::Step(e) => e.why(),
             Error::Image(e) => e.why(),
             Error::Network(e) => e.why(),
+            Error::Volume(e) => e.why(),
             Error::Cgroup(e) => e.why(),
             Error::Capability(e) => e.why(),
             Error::Rlimit(e) => e.why(),
@@ -172,6 +176,7 @@ impl Explain for Error {
             Error::Step(e) => e.hint(),
             Error::Image(e) => e.hint(),
             Error::Network(e) => e.hint(),
+            Error::Volume(e) => e.hint(),
             Error::Cgroup(e) => e.hint(),
             Error::Capability(e) => e.hint(),
             Error::Rlimit(e) => e.hint(),

@@ -11,6 +11,7 @@ use super::steps::cgroup as step;
 use super::host::layout;
 use super::network::Networks;
 use super::pause;
+use super::volume::Volumes;
 use crate::kernel::cgroup::{Cgroup, Event};
 use crate::kernel::pidfd::Pidfd;
 use crate::kernel::{OrSys, SysError};
@@ -96,8 +97,9 @@ pub fn wait(container: &Container) -> Result<i32, Error> {
     }
 }
 
-/// Removes a container. A running one only if `force`d: then it is killed first.
-pub fn remove(container: &Container, force: bool) -> Result<(), Error> {
+/// Removes a container. A running one only if `force`d: then it is killed first. With `volumes_too`
+/// the volumes go that were made for it and that nobody named.
+pub fn remove(container: &Container, force: bool, volumes_too: bool) -> Result<(), Error> {
     match container.status() {
         Status::Running | Status::Creating if !force => return Err(Error::Running { name: container.name().to_owned() }),
         Status::Running | Status::Creating => {
@@ -110,7 +112,7 @@ pub fn remove(container: &Container, force: bool) -> Result<(), Error> {
         Status::Exited | Status::Dead => {}
     }
     if container.folder().exists() {
-        container.remove_all();
+        container.remove_with(volumes_too || container.record.auto_remove);
     }
     Ok(())
 }
@@ -148,6 +150,7 @@ pub fn prune(store: &Path) -> Result<Pruned, Error> {
     half_made(store, &mut pruned)?;
     dangling_names(store);
     pruned.networks = Networks::open(store).prune()?;
+    Volumes::open(store).sweep()?;
     crate::image::Store::open(store).sweep()?;
     let Ok(layout) = layout() else { return Ok(pruned) };
     let known = ids(store);

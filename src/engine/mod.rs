@@ -37,5 +37,6 @@ pub mod step;
 pub mod steps;
 pub mod stepwise;
 mod userland;
+pub mod volume;
 
 pub use error::Error;

@@ -57,7 +57,7 @@ fn monitor(prepared: &mut Prepared, request: &Request, tell: OwnedFd) -> i32 {
         Ok(parts) => parts,
         Err(error) => {
             relay::write_all(tell.as_fd(), failure(&error).as_bytes());
-            prepared.container.remove_all();
+            prepared.container.remove_with(true);
             return 125;
         }
     };

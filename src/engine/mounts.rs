@@ -5,7 +5,19 @@ use super::config::{Names, invalid};
 use super::error::Error;
 use super::request::{Network, Request};
 use oci_spec::runtime::{Mount, MountBuilder};
+use std::collections::HashMap;
 use std::path::Path;
+
+/// The key of an annotation of the OCI config, with a place inside behind it; its value is the volume
+/// that takes the image's files from there. The config alone must say it, since a container starts from
+/// that; other runtimes pass it over.
+pub(super) const COPY_UP: &str = "skiff.copy-up:";
+
+/// Those annotations.
+pub(super) fn annotations(names: &Names<'_>) -> HashMap<String, String> {
+    let copied = names.mounts.iter().filter(|m| m.copy);
+    copied.filter_map(|m| Some((format!("{COPY_UP}{}", m.target.display()), m.name.clone()?))).collect()
+}
 
 /// What is mounted for what was asked, outer directories before those that lie in them.
 pub(super) fn mounts(request: &Request, names: &Names<'_>, rootless: bool) -> Result<Vec<Mount>, Error> {
@@ -47,9 +59,11 @@ pub(super) fn mounts(request: &Request, names: &Names<'_>, rootless: bool) -> Re
         options.extend(volume.options.iter().map(String::as_str));
         add("tmpfs", "tmpfs", &volume.target, &options)?;
     }
-    for bind in &request.binds {
-        let options: &[&str] = if bind.read_only { &["rbind", "ro"] } else { &["rbind"] };
-        add("bind", &bind.source.to_string_lossy(), &bind.target, options)?;
+    for mount in names.mounts {
+        let mut options = vec!["rbind"];
+        options.extend(mount.read_only.then_some("ro"));
+        options.extend(mount.propagation.as_deref());
+        add("bind", &mount.source.to_string_lossy(), &mount.target, &options)?;
     }
     // The outer ones first, or they would cover those that lie in them; else as they were asked for.
     list[ours..].sort_by_key(|mount| mount.destination().components().count());

@@ -7,11 +7,12 @@
 //! hidden in it, and last what we may do, each privilege given up after its last use.
 
 use super::host::Host;
+use super::mounts::COPY_UP;
 use super::network::Endpoint;
 use super::seccomp::Filter;
 use super::step::{About, Carry, Step};
 use super::steps::{
-    caps::Caps, cgroup::Cgroup, cgroupfs::CgroupFs, cwd::Cwd, devices::Devices, exec::Exec, fork::Fork, hostname::Hostname, loopback::Loopback, masks::Masks,
+    caps::Caps, cgroup::Cgroup, cgroupfs::CgroupFs, copy_up::CopyUp, cwd::Cwd, devices::Devices, exec::Exec, fork::Fork, hostname::Hostname, loopback::Loopback, masks::Masks,
     mount::Mount, no_new_privs::NoNewPrivs, pivot_root::PivotRoot, plug::Plug, private::Private, private::Propagation, read_only::ReadOnly,
     rlimits::Rlimits, rootfs::Rootfs, rootfs::Source, seccomp::Seccomp, terminal::Terminal, unshare::Unshare, user::User,
 };
@@ -74,6 +75,7 @@ impl Plan {
 
         // The file system: sources on the host must still be reachable.
         steps.push(Step::Rootfs(Rootfs { source: place.root.clone() }));
+        steps.extend(fresh_volumes(spec).map(Step::CopyUp));
         for mount in spec.mounts().iter().flatten().map(mount) {
             let is_dev = mount.target.as_os_str() == "/dev";
             match (mount.fstype.as_str(), &host.cgroups) {
@@ -167,6 +169,15 @@ fn mount(entry: &oci_spec::runtime::Mount) -> Mount {
         options: entry.options().clone().unwrap_or_default(),
         fstype,
     }
+}
+
+/// The volumes that take the image's files if they are empty (see `engine::mounts`).
+fn fresh_volumes(spec: &Spec) -> impl Iterator<Item = CopyUp> {
+    let mut found: Vec<CopyUp> = spec.annotations().iter().flatten().filter_map(|(key, volume)| {
+        Some(CopyUp { target: key.strip_prefix(COPY_UP)?.into(), volume: volume.clone() })
+    }).collect();
+    found.sort_by(|a, b| a.target.cmp(&b.target));
+    found.into_iter()
 }
 
 fn masks(spec: &Spec) -> Option<Masks> {

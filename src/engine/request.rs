@@ -14,6 +14,8 @@ pub struct Bind {
     pub target: PathBuf,
     /// Cannot be written from inside.
     pub read_only: bool,
+    /// How mounts travel between here and the host (mount_namespaces(7)); `rprivate` where nothing is said.
+    pub propagation: Option<String>,
 }
 
 /// One `--tmpfs` or `--mount type=tmpfs`.
@@ -72,6 +74,10 @@ pub struct Request {
     pub user: Option<String>,
     /// Paths of the host.
     pub binds: Vec<Bind>,
+    /// Volumes.
+    pub volumes: Vec<super::volume::Asked>,
+    /// Containers whose volumes it gets too: a name or id, and maybe `:ro`.
+    pub volumes_from: Vec<String>,
     /// Directories in memory.
     pub tmpfs: Vec<Tmpfs>,
     /// Root cannot be written.

@@ -18,6 +18,7 @@ use super::network;
 use super::request::{Network, Request};
 use super::seccomp::Filter;
 use super::steps::rootfs::Source;
+use super::volume::{self, MountPoint};
 use crate::image::Image;
 use crate::kernel::{OrSys, SysError};
 use oci_spec::runtime::Spec;
@@ -44,7 +45,8 @@ pub struct Prepared {
 pub fn plan(store: &Path, request: &Request, image: &Image, host: &Host) -> Result<Plan, Error> {
     let id = "0".repeat(64);
     let folder = store.join("containers").join(&id);
-    let spec = config::config(request, image, &Names { id: &id, folder: &folder }, host.rootless)?;
+    let mounts = volume::attach::preview(store, request, image)?;
+    let spec = config::config(request, image, &Names { id: &id, folder: &folder, mounts: &mounts }, host.rootless)?;
     let endpoints = match &request.network {
         Network::Joined(wish) => network::join::preview(store, wish, &id)?,
         _ => Vec::new(),
@@ -68,22 +70,28 @@ pub fn prepare(store: &Path, request: &Request, image: &Image, host: &Host) -> R
         }
         None => names::for_id(&id),
     };
-    let folder = store.join("containers").join(&id);
-    let spec = config::config(request, image, &Names { id: &id, folder: &folder }, host.rootless)?;
+    let mounts = volume::attach::attach(store, request, image, &id)?;
+    furnished(store, request, image, host, (&id, name), &mounts).inspect_err(|_| volume::attach::leave(store, &mounts, &id, true))
+}
+
+fn furnished(store: &Path, request: &Request, image: &Image, host: &Host, (id, name): (&str, String), mounts: &[MountPoint]) -> Result<Prepared, Error> {
+    let folder = store.join("containers").join(id);
+    let spec = config::config(request, image, &Names { id, folder: &folder, mounts }, host.rootless)?;
     let filter = super::seccomp::of(&spec, Some(store))?;
     let command = spec.process().as_ref().and_then(|p| p.args().clone()).unwrap_or_default();
-    let mut record = Record::creating(id, name, request, image, command);
+    let mut record = Record::creating(id.to_owned(), name, request, image, command);
+    record.mounts = mounts.to_vec();
     let mut held = Vec::new();
     if let Network::Joined(wish) = &request.network {
-        let joined = network::join::join(store, wish, &record.id)?;
+        let joined = network::join::join(store, wish, id)?;
         (record.endpoints, record.ports, held) = (joined.endpoints, joined.ports, joined.held);
     }
-    let (endpoints, ports, id) = (record.endpoints.clone(), record.ports.clone(), record.id.clone());
-    let leave = |_: &Error| network::join::leave(store, &endpoints, &ports, &id);
-    let plan = Plan::from_config(&spec, &place(store, &id, image, endpoints.clone(), filter).inspect_err(leave)?, host);
+    let (endpoints, ports) = (record.endpoints.clone(), record.ports.clone());
+    let leave = |_: &Error| network::join::leave(store, &endpoints, &ports, id);
+    let plan = Plan::from_config(&spec, &place(store, id, image, endpoints.clone(), filter).inspect_err(leave)?, host);
     let container = create(store, record, request.name.is_some()).inspect_err(leave)?;
     if let Err(error) = write_files(&container, &spec, request) {
-        container.remove_all();
+        container.remove_with(true);
         return Err(error.into());
     }
     Ok(Prepared { container, spec, plan, held, told: request.told })
@@ -134,7 +142,7 @@ pub fn foreground(mut prepared: Prepared, request: &Request) -> Result<i32, Erro
         Ok(code) => finish(container, code),
         Err(error) => {
             // It never ran: nothing of it is worth keeping.
-            container.remove_all();
+            container.remove_with(true);
             Err(error)
         }
     }
@@ -162,6 +170,7 @@ fn start_and_wait(prepared: &mut Prepared, request: &Request, signals: &mut Sign
 
 pub(super) fn start(prepared: &mut Prepared, stdio: Vec<OwnedFd>) -> Result<Started, Error> {
     let container = &mut prepared.container;
+    volume::device::ready(container.store(), &container.record.mounts)?;
     let started = spawn_straight(container.id(), container.store(), &prepared.plan.steps, stdio)?;
     started.notes.iter().for_each(|note| prepared.told.iter().for_each(|told| told(note)));
     container.record.pid = started.process.pid();

@@ -52,6 +52,8 @@ pub enum Step {
     Private(steps::private::Private),
     /// Mount the container's root.
     Rootfs(steps::rootfs::Rootfs),
+    /// Fill a new volume with the image's files.
+    CopyUp(steps::copy_up::CopyUp),
     /// Mount a file system or bind a path inside it.
     Mount(steps::mount::Mount),
     /// Show the container its own cgroup.
@@ -100,6 +102,7 @@ impl Step {
             Step::EnterCgroup(s) => s,
             Step::Private(s) => s,
             Step::Rootfs(s) => s,
+            Step::CopyUp(s) => s,
             Step::Mount(s) => s,
             Step::CgroupFs(s) => s,
             Step::Devices(s) => s,

@@ -47,6 +47,9 @@ pub struct Rm {
     /// Kill it first if it runs
     #[arg(short, long)]
     force: bool,
+    /// Remove also the volumes that were made for it and that nobody named
+    #[arg(short, long)]
+    volumes: bool,
     /// Containers, by name or id
     #[arg(required = true)]
     containers: Vec<String>,
@@ -69,6 +72,9 @@ pub enum System {
         /// Do not ask
         #[arg(short, long)]
         force: bool,
+        /// Also the volumes that no container has and that nobody named
+        #[arg(long)]
+        volumes: bool,
     },
     /// Show what images and containers take on disk
     Df(super::images::df::Df),
@@ -112,7 +118,7 @@ pub fn rm(args: &Rm, root: &Path) -> Outcome {
     each(&args.containers, |name| match Container::find(root, name) {
         // As Docker does since 20.10: forcing away what is not there is no error.
         Err(Error::NoContainer { .. }) if args.force => Ok(()),
-        other => life::remove(&other?, args.force),
+        other => life::remove(&other?, args.force, args.volumes),
     })
 }
 
@@ -128,15 +134,15 @@ pub fn unpause(args: &Named, root: &Path) -> Outcome {
 
 /// `skiff system prune`.
 pub fn system(args: &System, root: &Path) -> Outcome {
-    let force = match args {
-        System::Prune { force } => force,
+    let (force, volumes) = match args {
+        System::Prune { force, volumes } => (force, volumes),
         System::Df(args) => return super::images::df::df(args, root),
     };
     if !force && !confirmed(root) {
         return Ok(0);
     }
     crate::build::run::sweep(root);
-    let pruned = life::prune(root).map_err(boxed)?;
+    let mut pruned = life::prune(root).map_err(boxed)?;
     if !pruned.containers.is_empty() {
         println!("Deleted Containers:");
         pruned.containers.iter().for_each(|id| println!("{id}"));
@@ -146,6 +152,11 @@ pub fn system(args: &System, root: &Path) -> Outcome {
         println!("Deleted Networks:");
         pruned.networks.iter().for_each(|name| println!("{name}"));
         println!();
+    }
+    if *volumes {
+        let (gone, bytes) = super::volume::unused(&crate::engine::volume::Volumes::open(root), |v| v.anonymous)?;
+        super::volume::said(&gone);
+        pruned.bytes += bytes;
     }
     if !pruned.cgroups.is_empty() {
         println!("Deleted Cgroups (left by runs that were killed):");

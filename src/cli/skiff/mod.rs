@@ -7,12 +7,14 @@ mod images;
 mod inspect;
 mod life;
 mod logs;
+mod mounts;
 mod network;
 mod ps;
 mod registry;
 mod run;
 mod show;
 mod step;
+mod volume;
 mod whole;
 mod words;
 
@@ -78,6 +80,9 @@ enum Engine {
     /// Look after networks
     #[command(subcommand)]
     Network(network::Command),
+    /// Look after volumes
+    #[command(subcommand)]
+    Volume(volume::Command),
     /// List the published ports of a container
     Port(network::Port),
     /// Process 1 of a container (what --init puts in front of the command)
@@ -183,6 +188,7 @@ fn alone(command: Engine, root: &Path) -> Outcome {
         Engine::Rm(args) => life::rm(&args, root),
         Engine::Inspect(args) => inspect::run(&args, root),
         Engine::Network(command) => network::run(&command, root),
+        Engine::Volume(command) => volume::run(&command, root),
         Engine::Port(args) => network::port(&args, root),
         Engine::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),
     }

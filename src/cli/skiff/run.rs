@@ -3,7 +3,7 @@
 use super::{Outcome, boxed, clamp};
 use crate::engine::error::Error;
 use crate::engine::host::Host;
-use crate::engine::request::{Bind, Request, Seccomp, Tmpfs};
+use crate::engine::request::{Request, Seccomp};
 use crate::engine::run as engine;
 use crate::image::registry::Policy;
 use crate::image::registry::manifest::Platform;
@@ -53,15 +53,8 @@ pub struct Run {
     /// User, and group, by name or number
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<String>,
-    /// Show a path of the host inside
-    #[arg(short, long, value_name = "SOURCE:TARGET[:ro]")]
-    volume: Vec<String>,
-    /// The same, spelled out: type=bind|tmpfs,source=…,target=…[,readonly]
-    #[arg(long, value_name = "OPTIONS")]
-    mount: Vec<String>,
-    /// A directory in memory
-    #[arg(long, value_name = "TARGET[:OPTIONS]")]
-    tmpfs: Vec<String>,
+    #[command(flatten)]
+    mounts: super::mounts::Mounts,
     /// Make the root file system read-only
     #[arg(long)]
     read_only: bool,
@@ -144,7 +137,7 @@ impl Run {
     /// True if others than this process may change the container's files, or enter it, before its
     /// command starts.
     pub fn shares_files(&self) -> bool {
-        self.step || self.privileged || self.pid.is_some() || !self.volume.is_empty() || !self.mount.is_empty()
+        self.step || self.privileged || self.pid.is_some() || self.mounts.shared()
     }
 }
 
@@ -238,15 +231,7 @@ fn request(args: Run, root: &Path) -> Result<Request, Error> {
     if let Some(dir) = request.workdir.as_ref().filter(|d| !d.is_absolute()) {
         return Err(option("--workdir", &dir.to_string_lossy(), "it is not absolute", "--workdir /app"));
     }
-    for volume in &args.volume {
-        request.binds.push(bind(volume)?);
-    }
-    for spec in &args.tmpfs {
-        request.tmpfs.push(tmpfs(spec)?);
-    }
-    for spec in &args.mount {
-        mount(spec, &mut request)?;
-    }
+    args.mounts.ask(&mut request)?;
     for opt in &args.security_opt {
         security(opt, &mut request)?;
     }
@@ -329,73 +314,6 @@ pub(super) fn taken(setting: &str) -> Option<String> {
         return Some(setting.to_owned());
     }
     std::env::var(setting).ok().map(|value| format!("{setting}={value}"))
-}
-
-fn bind(text: &str) -> Result<Bind, Error> {
-    let example = "-v /srv/data:/data:ro";
-    let parts: Vec<&str> = text.split(':').collect();
-    let (source, target, mode) = match parts.as_slice() {
-        [source, target] => (*source, *target, ""),
-        [source, target, mode] => (*source, *target, *mode),
-        _ => return Err(option("--volume", text, "it is not SOURCE:TARGET[:ro]", example)),
-    };
-    let read_only = match mode {
-        "" | "rw" => false,
-        "ro" => true,
-        other => return Err(option("--volume", text, &format!("{other:?} is no mode; ro or rw"), example)),
-    };
-    if !source.starts_with(['/', '.', '~']) {
-        return Err(option("--volume", text, "named volumes are not there yet; a path on the host begins with / or ./", example));
-    }
-    // Docker makes what is missing for -v, and not for --mount.
-    std::fs::create_dir_all(source).or_else(|e| if Path::new(source).exists() { Ok(()) } else { Err(e) }).or_sys_with(|| format!("make {source} as a volume"))?;
-    bind_of(source, target, read_only, "--volume", text)
-}
-
-fn bind_of(source: &str, target: &str, read_only: bool, flag: &'static str, text: &str) -> Result<Bind, Error> {
-    let source = std::fs::canonicalize(source).or_sys_with(|| format!("use {source} as a volume"))?;
-    Ok(Bind { source, target: inside(target, flag, text)?, read_only })
-}
-
-/// A path inside: absolute, and without `..`, which would mean something else after each symlink.
-fn inside(target: &str, flag: &'static str, text: &str) -> Result<PathBuf, Error> {
-    let path = PathBuf::from(target);
-    if !path.is_absolute() || path.components().any(|c| c == std::path::Component::ParentDir) {
-        return Err(option(flag, text, "the path inside must be absolute and without `..`", "-v /srv/data:/data"));
-    }
-    if path == Path::new("/") {
-        return Err(option(flag, text, "the path inside cannot be / itself", "-v /srv/data:/data"));
-    }
-    Ok(path)
-}
-
-fn tmpfs(text: &str) -> Result<Tmpfs, Error> {
-    let (target, options) = text.split_once(':').unwrap_or((text, ""));
-    let options = options.split(',').filter(|o| !o.is_empty()).map(String::from).collect();
-    Ok(Tmpfs { target: inside(target, "--tmpfs", text)?, options })
-}
-
-fn mount(text: &str, request: &mut Request) -> Result<(), Error> {
-    let example = "--mount type=bind,source=/srv/data,target=/data,readonly";
-    let (mut kind, mut source, mut target, mut read_only, mut options) = ("bind", "", "", false, Vec::new());
-    for pair in text.split(',') {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, "true"));
-        match key {
-            "type" => kind = value,
-            "source" | "src" => source = value,
-            "target" | "destination" | "dst" => target = value,
-            "readonly" | "ro" => read_only = value == "true" || value == "1",
-            "tmpfs-size" => options.push(format!("size={value}")),
-            "tmpfs-mode" => options.push(format!("mode={value}")),
-            other => return Err(option("--mount", text, &format!("{other:?} is no key of it"), example)),
-        }
-    }
-    match kind {
-        "bind" => request.binds.push(bind_of(source, target, read_only, "--mount", text)?),
-        "tmpfs" => request.tmpfs.push(Tmpfs { target: inside(target, "--mount", text)?, options }),
-        other => return Err(option("--mount", text, &format!("the type {other:?} is not there; bind or tmpfs"), example)),
-    }
-    Ok(())
 }
 
 fn security(text: &str, request: &mut Request) -> Result<(), Error> {

@@ -8,6 +8,7 @@ pub mod join;
 pub mod private;
 pub mod fork;
 pub mod rootfs;
+pub mod copy_up;
 pub mod mount;
 pub mod cgroupfs;
 pub mod devices;

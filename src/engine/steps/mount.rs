@@ -145,7 +145,7 @@ impl Mount {
 }
 
 /// Sorts options into mount attributes, propagation, and what the file system itself reads.
-pub(super) fn sort(options: &[String]) -> (u64, u64, Vec<String>) {
+pub(in crate::engine) fn sort(options: &[String]) -> (u64, u64, Vec<String>) {
     let (mut attributes, mut propagation, mut data) = (0, mount::propagation::PRIVATE, Vec::new());
     for option in options {
         match option.as_str() {

@@ -9,6 +9,8 @@ use super::super::{Outcome, boxed, ps};
 use super::change::image_of;
 use super::list::{Line, ago, all};
 use crate::engine::container::{Container, Status};
+use crate::engine::volume::store::size;
+use crate::engine::volume::{Volume, Volumes};
 use crate::image::Store;
 use crate::kernel::{Explain, units};
 use clap::Args;
@@ -54,6 +56,7 @@ pub fn df(args: &Df, root: &Path) -> Outcome {
 struct Used {
     lines: Vec<Line>,
     containers: Vec<Container>,
+    root: PathBuf,
     /// Containers by the digest of their image.
     users: HashMap<String, usize>,
     /// Each unpacked layer's size, and how many images have it.
@@ -75,7 +78,7 @@ impl Used {
                 entry.1 += 1;
             }
         }
-        Ok(Self { lines, containers, users, layers })
+        Ok(Self { lines, containers, root: root.to_owned(), users, layers })
     }
 
     /// Bytes of an image's layers that other images have too.
@@ -103,9 +106,11 @@ impl Used {
                 "Reclaimable": format!("{}{percent}", units::docker_size(free)),
             })
         };
+        let (volumes, in_use_too, in_volumes, unused) = super::super::volume::used(&self.root);
         let rows = [
             row("Images", images.len(), images.iter().filter(in_use).count(), total, free),
             row("Containers", self.containers.len(), self.containers.iter().filter(running).count(), all, ended),
+            row("Local Volumes", volumes, in_use_too, in_volumes, unused),
         ];
         let heads = &[("Type", "TYPE"), ("TotalCount", "TOTAL"), ("Active", "ACTIVE"), ("Size", "SIZE"), ("Reclaimable", "RECLAIMABLE")];
         let usual = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
@@ -141,6 +146,12 @@ impl Used {
         let rows: Vec<Value> = self.containers.iter().map(row).collect();
         let usual = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}";
         print!("{}", List { usual, heads: ps::HEADS }.print(None, &rows).map_err(boxed)?);
+        println!("\nLocal Volumes space usage:\n");
+        let volumes = Volumes::open(&self.root);
+        let row = |v: &Volume| json!({ "V": v.name, "L": volumes.users(&v.name).len().to_string(), "S": units::docker_size(size(&volumes.data(&v.name))) });
+        let rows: Vec<Value> = volumes.all().iter().map(row).collect();
+        let heads = &[("V", "VOLUME NAME"), ("L", "LINKS"), ("S", "SIZE")];
+        print!("{}", List { usual: "{{.V}}\t{{.L}}\t{{.S}}", heads }.print(None, &rows).map_err(boxed)?);
         println!("\nOn disk, images as stored and unpacked: {}", units::docker_size(disk(store)));
         Ok(())
     }
