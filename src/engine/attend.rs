@@ -26,8 +26,14 @@ impl Container {
     /// Writes into the lock who waits. The lock alone cannot tell: a process on its way to becoming
     /// the container holds it too, and for a moment outlives one that was killed.
     pub(super) fn attend(&self) -> Result<(), Error> {
+        self.attend_with(None)
+    }
+
+    /// The same, with who takes over from us.
+    pub(super) fn attend_with(&self, second: Option<i32>) -> Result<(), Error> {
         let own = std::process::id();
-        Ok(self.write_lock(&format!("{own} {}", Ns::Pid.inode(own as i32)?))?)
+        let second = second.map(|pid| format!(" {pid}")).unwrap_or_default();
+        Ok(self.write_lock(&format!("{own} {}{second}", Ns::Pid.inode(own as i32)?))?)
     }
 
     /// Leaves the exit code to those who wait for the lock: the rest may be removed by then (`--rm`).
@@ -45,10 +51,11 @@ impl Container {
     pub(super) fn is_abandoned(&self) -> bool {
         let text = fs::read_to_string(self.folder().join("lock")).unwrap_or_default();
         let numbers: Vec<u64> = text.split(' ').filter_map(|n| n.parse().ok()).collect();
-        let [pid, namespace] = numbers.as_slice() else { return false };
+        let [pid, namespace, others @ ..] = numbers.as_slice() else { return false };
         // A pid of another pid namespace says nothing here.
         let ours = Ns::Pid.inode(std::process::id() as i32) == Ok(*namespace);
-        ours && i32::try_from(*pid).is_ok_and(|pid| Pidfd::open(pid).map_or(true, |process| process.is_over()))
+        let is_over = |pid: &u64| i32::try_from(*pid).is_ok_and(|pid| Pidfd::open(pid).map_or(true, |process| process.is_over()));
+        ours && is_over(pid) && others.iter().all(is_over)
     }
 
     /// Ends the wait: lets go of the lock, and only then of the pid of the process that has ended.

@@ -26,7 +26,6 @@ use nix::errno::Errno;
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
-use std::time::SystemTime;
 
 /// Starts a held process called `name`; its root will come from `image`, which is `called` so. Returns its pid.
 pub fn start(store: &Path, name: &str, called: &str, image: &Image) -> Result<i32, Error> {
@@ -182,28 +181,4 @@ fn relay_terminal(process: &Pidfd, master: OwnedFd, signals: &mut Signals) -> Re
 /// Which of a plan's steps bear this name.
 pub fn named(plan: &Plan, name: &str) -> Vec<Step> {
     plan.steps.iter().filter(|step| step.about().name == name).cloned().collect()
-}
-
-impl Record {
-    /// The record of a container that is being made.
-    pub fn creating(id: String, name: String, asked: &request::Request, image: &Image, command: Vec<String>) -> Self {
-        Self {
-            id,
-            name,
-            image: asked.image.clone(),
-            image_digest: image.digest.to_string(),
-            command,
-            created: SystemTime::now(),
-            status: Status::Creating,
-            pid: 0,
-            exit_code: 0,
-            finished: None,
-            oom_killed: false,
-            auto_remove: asked.remove,
-            tty: asked.tty,
-            endpoints: Vec::new(),
-            ports: Vec::new(),
-            mounts: Vec::new(),
-        }
-    }
 }

@@ -1,76 +1,18 @@
 //! What is kept on disk of a container, and what is still true of it.
 //!
-//! A container is a folder `containers/ID` below the skiff root: `state.json` (this file's record),
-//! `config.json` (its OCI runtime config), `upper` (its writable layer), `log.json`, and `lock`, which
+//! A container is a folder `containers/ID` below the skiff root: `state.json` (its record), `request.json`
+//! (what was asked for), `config.json` (its OCI runtime config), `upper` (its writable layer), `log.json`, and `lock`, which
 //! the process that waits for it keeps locked (flock(2)) for as long as it lives. The record says what
 //! was; the lock and the kernel say what is: after kill -9 the lock is free, and that is how `prune`
 //! knows. A name is a symbolic link in `names/`, because symlink(2) fails if it exists: two `skiff`
 //! at once cannot take the same one.
 
 use super::error::Error;
-use super::network::{Endpoint, Published};
-use super::volume::{self, MountPoint};
+pub use super::record::{Record, Status};
+use super::volume;
 use crate::kernel::{OrSys, SysError};
-use nix::errno::Errno;
-use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
-
-/// How far a container has come (OCI runtime spec, "State").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Steps are being carried out, or it is held between two.
-    Creating,
-    /// Its command runs.
-    Running,
-    /// Its command has ended.
-    Exited,
-    /// Whoever waited for it was killed; nobody knows how it ended.
-    Dead,
-}
-
-/// The record, as it is in state.json.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// 64 hexadecimal digits.
-    pub id: String,
-    /// The name that a person uses.
-    pub name: String,
-    /// The image as it was asked for.
-    pub image: String,
-    /// Digest of that image's manifest then: the name may stand for another by now.
-    #[serde(default)]
-    pub image_digest: String,
-    /// The command with its arguments.
-    pub command: Vec<String>,
-    /// When it was created.
-    pub created: SystemTime,
-    /// Status when this was written.
-    pub status: Status,
-    /// Host pid of its first process; 0 when there is none.
-    pub pid: i32,
-    /// Exit code of its command.
-    pub exit_code: i32,
-    /// When the command ended.
-    pub finished: Option<SystemTime>,
-    /// True when the kernel killed a process of it for want of memory.
-    pub oom_killed: bool,
-    /// Removed when it ends (`--rm`).
-    pub auto_remove: bool,
-    /// Has a terminal of its own.
-    pub tty: bool,
-    /// Its places in networks.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub endpoints: Vec<Endpoint>,
-    /// The host's ports that lead to it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ports: Vec<Published>,
-    /// Its volumes and the host's folders.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mounts: Vec<MountPoint>,
-}
 
 /// A container's folder and record.
 #[derive(Debug)]
@@ -101,13 +43,18 @@ impl Container {
         mode(&folder.join("upper"), 0o755)?;
         self.lock()?;
         self.write()?;
-        let name = self.name_link(&self.record.name);
-        match std::os::unix::fs::symlink(format!("../containers/{}", self.record.id), &name) {
+        self.take_name(&self.record.name)
+    }
+
+    /// Takes a name. [`Error::NameTaken`] if somebody has it.
+    pub(super) fn take_name(&self, name: &str) -> Result<(), Error> {
+        let link = self.name_link(name);
+        match std::os::unix::fs::symlink(format!("../containers/{}", self.record.id), &link) {
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                let owner = fs::read_link(&name).ok().and_then(|l| l.file_name().map(|n| n.to_string_lossy().into_owned()));
-                Err(Error::NameTaken { name: self.record.name.clone(), id: owner.unwrap_or_default() })
+                let owner = fs::read_link(&link).ok().and_then(|l| l.file_name().map(|n| n.to_string_lossy().into_owned()));
+                Err(Error::NameTaken { name: name.to_owned(), id: owner.unwrap_or_default() })
             }
-            other => Ok(other.or_sys_with(|| format!("take the name {}", self.record.name))?),
+            other => Ok(other.or_sys_with(|| format!("take the name {name}"))?),
         }
     }
 
@@ -131,51 +78,28 @@ impl Container {
     pub fn store(&self) -> &Path {
         &self.store
     }
-    fn name_link(&self, name: &str) -> PathBuf {
+    pub(super) fn name_link(&self, name: &str) -> PathBuf {
         self.store.join("names").join(name)
     }
 
     /// The status now: what the record says, unless nobody is there any more to make it true.
     pub fn status(&self) -> Status {
         match self.record.status {
-            Status::Creating | Status::Running if !self.is_attended() => Status::Dead,
+            status if status.is_live() && !self.is_attended() => Status::Dead,
             status => status,
         }
     }
 
-    /// Writes the record: aside, then renamed, so that a reader never sees half of it.
-    pub fn write(&self) -> Result<(), SysError> {
-        let path = self.folder().join("state.json");
-        let aside = self.folder().join("state.json.new");
-        let text = serde_json::to_vec_pretty(&self.record).map_err(|_| SysError::new("write the state", Errno::EINVAL))?;
-        fs::write(&aside, text).and_then(|()| fs::rename(&aside, &path)).or_sys_with(|| format!("write {}", path.display()))
+    /// A person has stopped it: no policy starts it again. Until somebody starts it by hand.
+    pub fn halt(&self) -> Result<(), SysError> {
+        let path = self.folder().join("halted");
+        File::create(&path).map(drop).or_sys_with(|| format!("make {}", path.display()))
     }
 
-    /// Notes the pid of its first process.
-    pub fn set_pid(&mut self, pid: i32) -> Result<(), SysError> {
-        self.record.pid = pid;
-        self.write()
-    }
-
-    /// Notes that its command runs, as a symbolic link whose target is the pid.
-    ///
-    /// Not in the record: renaming over a file makes ext4 write the new one to the disk first, which
-    /// would be a tenth of a short run's time. A link is made in one call, and lies in the inode:
-    /// no block of the disk is taken for it, and none to be given back.
-    pub fn set_running(&mut self) -> Result<(), SysError> {
-        self.record.status = Status::Running;
-        let path = self.folder().join("running");
-        std::os::unix::fs::symlink(self.record.pid.to_string(), &path).or_sys_with(|| format!("write {}", path.display()))
-    }
-
-    /// Notes how its command ended.
-    pub fn set_exited(&mut self, code: i32, oom_killed: bool) -> Result<(), SysError> {
-        self.record.status = Status::Exited;
-        self.record.pid = 0;
-        self.record.exit_code = code;
-        self.record.oom_killed = oom_killed;
-        self.record.finished = Some(SystemTime::now());
-        self.write()
+    /// Has a person stopped it? Also when it is being removed.
+    pub fn is_halted(&self) -> bool {
+        let folder = self.folder();
+        folder.join("halted").exists() || !folder.exists()
     }
 
     /// Removes what lies outside its processes: the cgroup, and whatever still runs in it.

@@ -77,6 +77,12 @@ pub enum Error {
         /// Who has it.
         id: String,
     },
+    /// It has this name already.
+    #[error("renaming a container with the same name as its current name: {name}")]
+    SameName {
+        /// The name.
+        name: String,
+    },
     /// The name cannot be one.
     #[error("invalid container name {name:?}")]
     BadName {

@@ -1,7 +1,8 @@
 //! Finding containers by name, by id, or by the beginning of an id; and what may be a name.
 
-use super::container::{Container, Record, Status};
+use super::container::Container;
 use super::error::Error;
+use super::record;
 use crate::kernel::{OrSys, SysError};
 use std::fs::{self, File};
 use std::path::Path;
@@ -9,15 +10,9 @@ use std::path::Path;
 impl Container {
     /// Opens the container in folder `id`.
     pub(super) fn open(store: &Path, id: &str) -> Result<Self, Error> {
-        let path = store.join("containers").join(id).join("state.json");
-        let text = fs::read(&path).or_sys_with(|| format!("read {}", path.display()))?;
-        let record: Record = serde_json::from_slice(&text).map_err(|e| Error::Damaged { path, reason: e.to_string() })?;
+        let record = record::read(&store.join("containers").join(id))?;
         let mut found = Self { store: store.to_owned(), record, lock: None };
-        let running = fs::read_link(found.folder().join("running")).ok().and_then(|pid| pid.to_str()?.parse().ok());
-        if let Some(pid) = running.filter(|_| found.record.status == Status::Creating) {
-            found.record.status = Status::Running;
-            found.record.pid = pid;
-        }
+        found.look_whether_it_runs();
         Ok(found)
     }
 
@@ -42,6 +37,21 @@ impl Container {
             [] => Err(Error::NoContainer { name: wanted.to_owned(), near: nearest(store, wanted) }),
             _ => Err(Error::Ambiguous { prefix: wanted.to_owned(), count: matching.len() }),
         }
+    }
+}
+
+impl Container {
+    /// Gives it another name.
+    pub fn rename(&mut self, name: &str) -> Result<(), Error> {
+        check_name(name)?;
+        if name == self.name() {
+            return Err(Error::SameName { name: name.to_owned() });
+        }
+        self.take_name(name)?;
+        let before = self.name_link(self.name());
+        self.change(|record| record.name = name.to_owned())?;
+        fs::remove_file(&before).or_sys_with(|| format!("give up the name {}", before.display()))?;
+        Ok(())
     }
 }
 

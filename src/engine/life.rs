@@ -11,6 +11,7 @@ use super::steps::cgroup as step;
 use super::host::layout;
 use super::network::Networks;
 use super::pause;
+use super::restart::Policy;
 use super::volume::Volumes;
 use crate::kernel::cgroup::{Cgroup, Event};
 use crate::kernel::pidfd::Pidfd;
@@ -21,6 +22,7 @@ use nix::sys::signal::Signal;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// True when the kernel has killed a process in the container's cgroup for want of memory.
@@ -41,22 +43,60 @@ pub fn process(container: &Container) -> Result<Pidfd, Error> {
 
 /// Sends `signal` to process 1. SIGKILL, which cannot be refused, is waited for as Docker does.
 pub fn kill(container: &Container, signal: i32) -> Result<(), Error> {
-    process(container)?.signal_number(signal)?;
+    let process = process(container)?;
+    let deadly = signal == Signal::SIGKILL as i32;
+    if deadly || Some(signal) == stop_signal(container).ok() {
+        container.halt()?;
+    }
+    process.signal_number(signal)?;
     pause::thaw(container);
-    if signal == Signal::SIGKILL as i32 { attended_no_more(container) } else { Ok(()) }
+    if deadly { attended_no_more(container) } else { Ok(()) }
 }
 
-/// SIGTERM, then SIGKILL after `grace`: what process 1 has no handler for it ignores, even SIGTERM
-/// (pid_namespaces(7)). Stopping what has stopped is no error.
-pub fn stop(container: &Container, signal: Signal, grace: Duration) -> Result<(), Error> {
-    let process = match process(container) {
-        Err(Error::NotRunning { .. }) => return Ok(()),
-        other => other?,
-    };
-    process.signal(signal)?;
-    pause::thaw(container);
-    if !ended_within(&process, grace)? {
-        process.signal(Signal::SIGKILL)?;
+/// The signal that stops a container: its own, its image's, or SIGTERM.
+pub fn stop_signal(container: &Container) -> Result<i32, Error> {
+    container.record.stop_signal.as_deref().map_or(Ok(Signal::SIGTERM as i32), signal_number)
+}
+
+/// A signal by number, by name, or by name with SIG.
+pub fn signal_number(text: &str) -> Result<i32, Error> {
+    let upper = text.to_ascii_uppercase();
+    let name = if upper.starts_with("SIG") { upper.clone() } else { format!("SIG{upper}") };
+    let number = text.parse::<i32>().ok().filter(|n| (1..=64).contains(n));
+    number.or_else(|| Signal::from_str(&name).ok().map(|s| s as i32)).ok_or_else(|| Error::Option {
+        option: "--signal",
+        value: text.to_owned(),
+        reason: "it is no signal; see signal(7)".into(),
+        example: "--signal TERM",
+    })
+}
+
+/// Its signal, then SIGKILL after `grace` or the container's own time: what process 1 has no handler
+/// for it ignores, even SIGTERM (pid_namespaces(7)). Stopping what has stopped is no error.
+/// Negative is without end.
+pub fn stop(container: &Container, grace: Option<i64>) -> Result<(), Error> {
+    if !container.status().is_live() {
+        // After a reboot `always` would bring it back, and `unless-stopped` too.
+        return if container.record.restart == Policy::No { Ok(()) } else { Ok(container.halt()?) };
+    }
+    let seconds = grace.or(container.record.stop_timeout).unwrap_or(10);
+    end(container, stop_signal(container)?, Some(u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs)))
+}
+
+/// Sends `signal`, and SIGKILL after `grace`; waits until whoever looks after it has cleaned up. One
+/// that waits to be started again is not.
+fn end(container: &Container, signal: i32, grace: Option<Duration>) -> Result<(), Error> {
+    container.halt()?;
+    // The process may be another by now than when the record was read.
+    let now = Container::open(container.store(), container.id());
+    if let Ok(process) = Pidfd::open(now.map_or(container.record.pid, |now| now.record.pid)) {
+        let _ = process.signal_number(signal);
+        pause::thaw(container);
+        if let Some(grace) = grace
+            && !ended_within(&process, grace)?
+        {
+            let _ = process.signal(Signal::SIGKILL);
+        }
     }
     attended_no_more(container)
 }
@@ -88,7 +128,7 @@ pub fn wait(container: &Container) -> Result<i32, Error> {
     let lock = lock_of(container);
     lock.iter().try_for_each(|file| file.lock_shared().or_sys("wait for the container's lock"))?;
     match Container::find(container.store(), container.id()) {
-        Ok(now) if now.record.status == Status::Exited => Ok(now.record.exit_code),
+        Ok(now) if matches!(now.record.status, Status::Exited | Status::Created) => Ok(now.record.exit_code),
         // Removed already; but the lock that we hold open was told.
         _ => {
             let told = lock.and_then(|file| std::io::read_to_string(file).ok());
@@ -101,15 +141,9 @@ pub fn wait(container: &Container) -> Result<i32, Error> {
 /// the volumes go that were made for it and that nobody named.
 pub fn remove(container: &Container, force: bool, volumes_too: bool) -> Result<(), Error> {
     match container.status() {
-        Status::Running | Status::Creating if !force => return Err(Error::Running { name: container.name().to_owned() }),
-        Status::Running | Status::Creating => {
-            if let Ok(process) = Pidfd::open(container.record.pid) {
-                let _ = process.signal(Signal::SIGKILL);
-            }
-            pause::thaw(container);
-            attended_no_more(container)?;
-        }
-        Status::Exited | Status::Dead => {}
+        live if live.is_live() && !force => return Err(Error::Running { name: container.name().to_owned() }),
+        live if live.is_live() => end(container, Signal::SIGKILL as i32, None)?,
+        _ => {}
     }
     if container.folder().exists() {
         container.remove_with(volumes_too || container.record.auto_remove);
@@ -138,7 +172,7 @@ const JUST_MADE: Duration = Duration::from_secs(10);
 pub fn prune(store: &Path) -> Result<Pruned, Error> {
     let mut pruned = Pruned::default();
     for container in Container::all(store) {
-        if matches!(container.status(), Status::Creating | Status::Running) && container.is_abandoned() {
+        if container.status().is_live() && container.is_abandoned() {
             attended_no_more(&container)?;
         }
         if matches!(container.status(), Status::Exited | Status::Dead) {

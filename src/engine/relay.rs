@@ -146,14 +146,39 @@ pub fn relay(process: &Pidfd, signals: &mut Signals, streams: Vec<Stream<'_>>, i
     Ok(pidfd::exit_code(process.ended()?))
 }
 
+/// What else the loop looks after, beside the container's streams.
+pub trait Beside {
+    /// What to wait for.
+    fn fds(&self) -> Vec<PollFd<'_>>;
+    /// Something of that has come, in the same order; false ends the relay.
+    fn act(&mut self, ready: &[bool]) -> bool;
+}
+
+/// Nothing else.
+impl Beside for () {
+    fn fds(&self) -> Vec<PollFd<'_>> {
+        Vec::new()
+    }
+    fn act(&mut self, _: &[bool]) -> bool {
+        true
+    }
+}
+
 /// Relays until the process has ended; it is left for its parent to reap.
 pub fn until_end(process: &Pidfd, signals: &mut Signals, mut streams: Vec<Stream<'_>>, mut input: Option<Input>) -> Result<(), SysError> {
+    until(process, signals, &mut streams, &mut input, &mut ()).map(drop)
+}
+
+/// The same, and looks after what is `beside`. False if it was that which ended it.
+pub fn until(process: &Pidfd, signals: &mut Signals, streams: &mut Vec<Stream<'_>>, input: &mut Option<Input>, beside: &mut dyn Beside) -> Result<bool, SysError> {
     let mut buffer = vec![0u8; if streams.is_empty() && input.is_none() { 0 } else { 64 * 1024 }];
     loop {
         let stdin = std::io::stdin();
         let mut fds = vec![PollFd::new(process.as_fd(), PollFlags::POLLIN), PollFd::new(signals.fd.as_fd(), PollFlags::POLLIN)];
         fds.extend(streams.iter().map(|s| PollFd::new(s.from.as_fd(), PollFlags::POLLIN)));
         fds.extend(input.iter().map(|input| input.interest(&stdin)));
+        let others = fds.len();
+        fds.extend(beside.fds());
         match poll(&mut fds, PollTimeout::NONE) {
             Err(Errno::EINTR) => continue,
             other => other.or_sys("wait for the container")?,
@@ -169,12 +194,15 @@ pub fn until_end(process: &Pidfd, signals: &mut Signals, mut streams: Vec<Stream
             index += 1;
             !is_ready || pump(stream, &mut buffer)
         });
-        if ready.get(index) == Some(&true) {
+        if index < others && ready[index] {
             input.take_if(|input| !input.feed(&mut buffer));
         }
         if ready[0] {
-            drain(&mut streams, &mut buffer);
-            return Ok(());
+            drain(streams, &mut buffer);
+            return Ok(true);
+        }
+        if ready[others..].contains(&true) && !beside.act(&ready[others..]) {
+            return Ok(false);
         }
     }
 }
@@ -194,7 +222,7 @@ fn pump(stream: &mut Stream<'_>, buffer: &mut [u8]) -> bool {
 }
 
 /// Reads what is still in the pipes, without waiting for more.
-fn drain(streams: &mut [Stream<'_>], buffer: &mut [u8]) {
+pub(super) fn drain(streams: &mut [Stream<'_>], buffer: &mut [u8]) {
     for stream in streams {
         loop {
             let mut fds = [PollFd::new(stream.from.as_fd(), PollFlags::POLLIN)];

@@ -1,12 +1,16 @@
 //! What a person asks for with `skiff run`, after the command line is parsed: Docker's options as
-//! plain values. `config` turns it into an OCI runtime config.
+//! plain values. `config` turns it into an OCI runtime config. Kept as request.json in the container's
+//! folder, so that `start` can do the same again.
 
 use super::network::Wish;
+use super::restart::Policy;
 use crate::kernel::cgroup::Limits;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// One `-v` or `--mount type=bind`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bind {
     /// Absolute path on the host.
     pub source: PathBuf,
@@ -19,7 +23,7 @@ pub struct Bind {
 }
 
 /// One `--tmpfs` or `--mount type=tmpfs`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tmpfs {
     /// Absolute path inside.
     pub target: PathBuf,
@@ -28,7 +32,7 @@ pub struct Tmpfs {
 }
 
 /// The container's network.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Network {
     /// A namespace with nothing but loopback.
     #[default]
@@ -42,7 +46,7 @@ pub enum Network {
 }
 
 /// The system call filter.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Seccomp {
     /// Equal in effect to Docker's.
     #[default]
@@ -54,7 +58,8 @@ pub enum Seccomp {
 }
 
 /// Everything that `skiff run` was asked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Request {
     /// The image.
     pub image: String,
@@ -108,6 +113,14 @@ pub struct Request {
     pub detach: bool,
     /// Removed when it ends.
     pub remove: bool,
+    /// `NAME=value`, the user's own.
+    pub labels: BTreeMap<String, String>,
+    /// What happens when its command ends.
+    pub restart: Policy,
+    /// The signal that stops it, instead of the image's.
+    pub stop_signal: Option<String>,
+    /// Seconds from that to SIGKILL.
+    pub stop_timeout: Option<i64>,
     /// `type=soft[:hard]`.
     pub ulimits: Vec<String>,
     /// Shares the host's pid namespace.
@@ -117,6 +130,7 @@ pub struct Request {
     /// Shares the host's uts namespace.
     pub host_uts: bool,
     /// Called with each thing that had to be done otherwise than asked.
+    #[serde(skip)]
     pub told: Option<fn(&str)>,
     /// Where skiff's own program lies on the host, for `init`.
     pub program: PathBuf,

@@ -6,7 +6,7 @@
 
 use super::config::{self, Names};
 use super::attach;
-use super::container::{Container, Record};
+use super::container::{Container, Record, Status};
 use super::find::{check_name, fresh_id};
 use super::error::Error;
 use super::hold::{Started, spawn_straight};
@@ -18,7 +18,7 @@ use super::network;
 use super::request::{Network, Request};
 use super::seccomp::Filter;
 use super::steps::rootfs::Source;
-use super::volume::{self, MountPoint};
+use super::volume;
 use crate::image::Image;
 use crate::kernel::{OrSys, SysError};
 use oci_spec::runtime::Spec;
@@ -39,6 +39,8 @@ pub struct Prepared {
     pub held: Vec<OwnedFd>,
     /// Who is told of what is done otherwise than asked.
     pub told: Option<fn(&str)>,
+    /// It was there before: it stays if it cannot be started.
+    pub keep: bool,
 }
 
 /// The plan alone, with nothing made: for `--dry-run`.
@@ -62,6 +64,22 @@ fn place(store: &Path, id: &str, image: &Image, endpoints: Vec<network::Endpoint
 /// Makes the container's folder and plan. Nothing runs yet; dropping it without
 /// [`Container::remove_all`] leaves the folder for `prune`.
 pub fn prepare(store: &Path, request: &Request, image: &Image, host: &Host) -> Result<Prepared, Error> {
+    let record = blank(store, request, image)?;
+    let (mounts, id) = (record.mounts.clone(), record.id.clone());
+    furnished(store, record, request, image, host).inspect_err(|_| volume::attach::leave(store, &mounts, &id, true))
+}
+
+fn furnished(store: &Path, mut record: Record, request: &Request, image: &Image, host: &Host) -> Result<Prepared, Error> {
+    let made = Made::of(store, &mut record, request, image, host)?;
+    let given = record.clone();
+    let leave = |_: &Error| network::join::leave(store, &given.endpoints, &given.ports, &given.id);
+    let container = create(store, record, request.name.is_some()).inspect_err(leave)?;
+    keep_request(&container, request).and_then(|()| write_files(&container, &made.spec, request)).inspect_err(|_| container.remove_with(true))?;
+    Ok(made.of_container(container, request.told))
+}
+
+/// The record of a container that is to be, with a name, and with its volumes.
+pub(super) fn blank(store: &Path, request: &Request, image: &Image) -> Result<Record, Error> {
     let id = fresh_id()?;
     let name = match &request.name {
         Some(name) => {
@@ -70,35 +88,44 @@ pub fn prepare(store: &Path, request: &Request, image: &Image, host: &Host) -> R
         }
         None => names::for_id(&id),
     };
-    let mounts = volume::attach::attach(store, request, image, &id)?;
-    furnished(store, request, image, host, (&id, name), &mounts).inspect_err(|_| volume::attach::leave(store, &mounts, &id, true))
+    let mut record = Record::creating(id, name, request, image, Vec::new());
+    record.mounts = volume::attach::attach(store, request, image, &record.id)?;
+    Ok(record)
 }
 
-fn furnished(store: &Path, request: &Request, image: &Image, host: &Host, (id, name): (&str, String), mounts: &[MountPoint]) -> Result<Prepared, Error> {
-    let folder = store.join("containers").join(id);
-    let spec = config::config(request, image, &Names { id, folder: &folder, mounts }, host.rootless)?;
-    let filter = super::seccomp::of(&spec, Some(store))?;
-    let command = spec.process().as_ref().and_then(|p| p.args().clone()).unwrap_or_default();
-    let mut record = Record::creating(id.to_owned(), name, request, image, command);
-    record.mounts = mounts.to_vec();
-    let mut held = Vec::new();
-    if let Network::Joined(wish) = &request.network {
-        let joined = network::join::join(store, wish, id)?;
-        (record.endpoints, record.ports, held) = (joined.endpoints, joined.ports, joined.held);
+/// What a start needs, made anew for each: its networks, its config, its plan.
+pub(super) struct Made {
+    pub(super) spec: Spec,
+    pub(super) plan: Plan,
+    pub(super) held: Vec<OwnedFd>,
+}
+
+impl Made {
+    /// Joins the networks, which the record then has, and puts the plan together. Nothing stays of
+    /// what fails.
+    pub(super) fn of(store: &Path, record: &mut Record, request: &Request, image: &Image, host: &Host) -> Result<Self, Error> {
+        let folder = store.join("containers").join(&record.id);
+        let spec = config::config(request, image, &Names { id: &record.id, folder: &folder, mounts: &record.mounts }, host.rootless)?;
+        let filter = super::seccomp::of(&spec, Some(store))?;
+        record.command = spec.process().as_ref().and_then(|p| p.args().clone()).unwrap_or_default();
+        let mut held = Vec::new();
+        if let Network::Joined(wish) = &request.network {
+            let joined = network::join::join(store, wish, &record.id)?;
+            (record.endpoints, record.ports, held) = (joined.endpoints, joined.ports, joined.held);
+        }
+        let place = place(store, &record.id, image, record.endpoints.clone(), filter);
+        let place = place.inspect_err(|_| network::join::leave(store, &record.endpoints, &record.ports, &record.id))?;
+        let plan = Plan::from_config(&spec, &place, host);
+        Ok(Self { spec, plan, held })
     }
-    let (endpoints, ports) = (record.endpoints.clone(), record.ports.clone());
-    let leave = |_: &Error| network::join::leave(store, &endpoints, &ports, id);
-    let plan = Plan::from_config(&spec, &place(store, id, image, endpoints.clone(), filter).inspect_err(leave)?, host);
-    let container = create(store, record, request.name.is_some()).inspect_err(leave)?;
-    if let Err(error) = write_files(&container, &spec, request) {
-        container.remove_with(true);
-        return Err(error.into());
+
+    pub(super) fn of_container(self, container: Container, told: Option<fn(&str)>) -> Prepared {
+        Prepared { container, spec: self.spec, plan: self.plan, held: self.held, told, keep: false }
     }
-    Ok(Prepared { container, spec, plan, held, told: request.told })
 }
 
 /// A name that we made up may be taken already; then a part of the id goes with it.
-fn create(store: &Path, mut record: Record, asked: bool) -> Result<Container, Error> {
+pub(super) fn create(store: &Path, mut record: Record, asked: bool) -> Result<Container, Error> {
     match Container::create(store, record.clone()) {
         Err(Error::NameTaken { .. }) if !asked => {
             record.name = format!("{}_{}", record.name, &record.id[8..12]);
@@ -106,6 +133,13 @@ fn create(store: &Path, mut record: Record, asked: bool) -> Result<Container, Er
         }
         other => other,
     }
+}
+
+/// Keeps what was asked for, so that it can be done again.
+pub(super) fn keep_request(container: &Container, request: &Request) -> Result<(), SysError> {
+    let path = container.folder().join("request.json");
+    let text = serde_json::to_vec(request).map_err(|_| SysError::new("write request.json", nix::errno::Errno::EINVAL))?;
+    std::fs::write(&path, text).or_sys_with(|| format!("write {}", path.display()))
 }
 
 /// The container's config.json, and the three files of /etc that are the engine's to write.
@@ -141,11 +175,26 @@ pub fn foreground(mut prepared: Prepared, request: &Request) -> Result<i32, Erro
     match ended {
         Ok(code) => finish(container, code),
         Err(error) => {
-            // It never ran: nothing of it is worth keeping.
-            container.remove_with(true);
+            abandon(container, prepared.keep, &error);
             Err(error)
         }
     }
+}
+
+/// It could not be started: nothing of it is worth keeping, unless it was there before.
+pub(super) fn abandon(container: &mut Container, keep: bool, error: &Error) {
+    use crate::kernel::Explain;
+    if !keep {
+        return container.remove_with(true);
+    }
+    container.release();
+    let _ = container.change(|record| {
+        record.status = if record.started.is_some() { Status::Exited } else { Status::Created };
+        record.exit_code = error.exit_code().into();
+        record.error = error.to_string();
+        record.endpoints.clear();
+        record.ports.clear();
+    });
 }
 
 /// Notes how it ended, frees what lies outside its processes, removes it if that was asked.
@@ -157,7 +206,7 @@ pub fn finish(container: &mut Container, code: i32) -> Result<i32, Error> {
     } else {
         let oom = super::life::oom_killed(container.id());
         container.release();
-        container.set_exited(code, oom)
+        container.set_ended(code, oom, false)
     };
     container.let_go();
     noted?;
@@ -175,5 +224,9 @@ pub(super) fn start(prepared: &mut Prepared, stdio: Vec<OwnedFd>) -> Result<Star
     started.notes.iter().for_each(|note| prepared.told.iter().for_each(|told| told(note)));
     container.record.pid = started.process.pid();
     container.set_running()?;
+    // Somebody removes or stops it who came before there was a process to be signalled.
+    if container.is_halted() {
+        started.process.signal(nix::sys::signal::Signal::SIGKILL)?;
+    }
     Ok(started)
 }

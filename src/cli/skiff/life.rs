@@ -5,18 +5,15 @@ use crate::engine::container::{Container, Status};
 use crate::engine::error::Error;
 use crate::engine::{life, pause};
 use clap::{Args, Subcommand};
-use nix::sys::signal::Signal;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::str::FromStr;
-use std::time::Duration;
 
 /// Options of `skiff stop`.
 #[derive(Debug, Args)]
 pub struct Stop {
-    /// Seconds to wait before SIGKILL
-    #[arg(short = 't', long = "time", alias = "timeout", default_value_t = 10)]
-    time: u64,
+    /// Seconds to wait before SIGKILL; -1 is without end [default: the container's own, or 10]
+    #[arg(short = 't', long = "time", alias = "timeout", value_name = "SECONDS", allow_hyphen_values = true)]
+    time: Option<i64>,
     /// Containers, by name or id
     #[arg(required = true)]
     containers: Vec<String>,
@@ -82,26 +79,13 @@ pub enum System {
 
 /// Stops them.
 pub fn stop(args: &Stop, root: &Path) -> Outcome {
-    each(&args.containers, |name| life::stop(&Container::find(root, name)?, Signal::SIGTERM, Duration::from_secs(args.time)))
+    each(&args.containers, |name| life::stop(&Container::find(root, name)?, args.time))
 }
 
 /// Signals them.
 pub fn kill(args: &Kill, root: &Path) -> Outcome {
-    let signal = signal_number(&args.signal).map_err(boxed)?;
+    let signal = life::signal_number(&args.signal).map_err(boxed)?;
     each(&args.containers, |name| life::kill(&Container::find(root, name)?, signal))
-}
-
-/// A signal by number, by name, or by name with SIG.
-fn signal_number(text: &str) -> Result<i32, Error> {
-    let upper = text.to_ascii_uppercase();
-    let name = if upper.starts_with("SIG") { upper.clone() } else { format!("SIG{upper}") };
-    let number = text.parse::<i32>().ok().filter(|n| (1..=64).contains(n));
-    number.or_else(|| Signal::from_str(&name).ok().map(|s| s as i32)).ok_or_else(|| Error::Option {
-        option: "--signal",
-        value: text.to_owned(),
-        reason: "it is no signal; see signal(7)".into(),
-        example: "--signal TERM",
-    })
 }
 
 /// Waits for each, prints its exit code.

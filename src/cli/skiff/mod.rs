@@ -12,7 +12,9 @@ mod network;
 mod ps;
 mod registry;
 mod run;
+mod settings;
 mod show;
+mod start;
 mod step;
 mod volume;
 mod whole;
@@ -57,6 +59,14 @@ enum Command {
 enum Engine {
     /// Create and run a container
     Run(Box<run::Run>),
+    /// Make a container, to be started later
+    Create(Box<start::Create>),
+    /// Start containers that were made, or have ended
+    Start(start::Start),
+    /// Stop containers and start them again
+    Restart(start::Restart),
+    /// Give a container another name
+    Rename(start::Rename),
     /// List containers
     Ps(ps::Ps),
     /// Run a command in a running container
@@ -169,14 +179,18 @@ fn dispatch(cli: Cli) -> Outcome {
 }
 
 fn alone(command: Engine, root: &Path) -> Outcome {
-    if matches!(&command, Engine::Exec(_)) || matches!(&command, Engine::Run(args) if args.shares_files()) {
+    if matches!(&command, Engine::Exec(_) | Engine::Start(_) | Engine::Restart(_)) || matches!(&command, Engine::Run(args) if args.shares_files()) {
         seal();
     }
-    if !matches!(command, Engine::Run(_) | Engine::Exec(_) | Engine::Init(_)) {
+    if !matches!(command, Engine::Run(_) | Engine::Start(_) | Engine::Restart(_) | Engine::Exec(_) | Engine::Init(_)) {
         end_with_the_reader();
     }
     match command {
         Engine::Run(args) => run::run(*args, root),
+        Engine::Create(args) => start::create(*args, root),
+        Engine::Start(args) => start::start(&args, root),
+        Engine::Restart(args) => start::restart(&args, root),
+        Engine::Rename(args) => start::rename(&args, root),
         Engine::Ps(args) => ps::run(&args, root),
         Engine::Exec(args) => exec::run(args, root),
         Engine::Logs(args) => logs::run(&args, root),

@@ -96,10 +96,12 @@ fn state(container: &Container) -> Value {
 
 /// As Docker words it: `Up 5 minutes`, `Exited (0) 2 hours ago`.
 fn status(container: &Container) -> String {
+    let since = container.record.started.unwrap_or(container.record.created);
     match container.status() {
-        Status::Creating => "Created".into(),
-        Status::Running if is_paused(container) => format!("Up {} (Paused)", rough(container.record.created)),
-        Status::Running => format!("Up {}", rough(container.record.created)),
+        Status::Created | Status::Creating => "Created".into(),
+        Status::Running if is_paused(container) => format!("Up {} (Paused)", rough(since)),
+        Status::Running => format!("Up {}", rough(since)),
+        Status::Restarting => format!("Restarting ({}) {} ago", container.record.exit_code, rough(container.record.finished.unwrap_or(since))),
         Status::Exited => format!("Exited ({}) {} ago", container.record.exit_code, rough(container.record.finished.unwrap_or(SystemTime::now()))),
         Status::Dead => "Dead".into(),
     }

@@ -1,5 +1,6 @@
 //! `skiff run`: Docker's options, `--dry-run` and `--step`.
 
+use super::settings::{self, Settings};
 use super::{Outcome, boxed, clamp};
 use crate::engine::error::Error;
 use crate::engine::host::Host;
@@ -26,6 +27,19 @@ pub struct Run {
     /// Run in the background and print the container's id
     #[arg(short, long)]
     detach: bool,
+    /// Print the plan and do nothing
+    #[arg(long, conflicts_with = "step")]
+    dry_run: bool,
+    /// Stop before each step and show what it changed
+    #[arg(long, conflicts_with = "detach")]
+    step: bool,
+    #[command(flatten)]
+    options: Options,
+}
+
+// What `run` and `create` have in common.
+#[derive(Debug, Args)]
+pub struct Options {
     /// Keep standard input open
     #[arg(short, long)]
     interactive: bool,
@@ -121,12 +135,8 @@ pub struct Run {
     /// Pull the image for another machine, such as linux/arm64
     #[arg(long, value_name = "OS/ARCHITECTURE", value_parser = super::registry::platform)]
     platform: Option<Platform>,
-    /// Print the plan and do nothing
-    #[arg(long, conflicts_with = "step")]
-    dry_run: bool,
-    /// Stop before each step and show what it changed
-    #[arg(long, conflicts_with = "detach")]
-    step: bool,
+    #[command(flatten)]
+    pub(super) settings: Settings,
     /// The image; what follows it is the command with its arguments, options and all
     // One list, because with two an option right after the image would be taken for skiff's own.
     #[arg(required = true, trailing_var_arg = true, value_name = "IMAGE")]
@@ -137,7 +147,8 @@ impl Run {
     /// True if others than this process may change the container's files, or enter it, before its
     /// command starts.
     pub fn shares_files(&self) -> bool {
-        self.step || self.privileged || self.pid.is_some() || self.mounts.shared()
+        let options = &self.options;
+        self.step || options.privileged || options.pid.is_some() || options.mounts.shared()
     }
 }
 
@@ -146,15 +157,10 @@ pub fn run(args: Run, root: &Path) -> Outcome {
     if args.step {
         super::whole::needed()?;
     }
-    let (dry_run, step, policy, platform) = (args.dry_run, args.step, args.pull, args.platform.clone());
-    let request = request(args, root).map_err(boxed)?;
-    let host = Host::read().map_err(boxed)?;
-    std::fs::create_dir_all(root).or_sys_with(|| format!("make {}", root.display())).map_err(|e| boxed(Error::from(e)))?;
-    let image = super::whole::image(root, &request.image, policy, platform.as_ref())?;
-    if host.rootless && request.privileged {
-        // Docker's word means real root; say what it means here rather than to refuse.
-        eprintln!("note: rootless --privileged is root of a user namespace only");
-    }
+    let (dry_run, step, detach) = (args.dry_run, args.step, args.detach);
+    let id_file = args.options.settings.cidfile();
+    let (request, image, host) = asked(args.options, detach, root)?;
+    let id_file = settings::id_file(id_file).map_err(boxed)?;
     if dry_run {
         let plan = engine::plan(root, &request, &image, &host).map_err(boxed)?;
         super::show::plan(&plan.about());
@@ -164,6 +170,7 @@ pub fn run(args: Run, root: &Path) -> Outcome {
         return Err(boxed(Error::NoTerminal));
     }
     let prepared = engine::prepare(root, &request, &image, &host).map_err(boxed)?;
+    settings::write_id(id_file, prepared.container.id()).map_err(boxed)?;
     if step {
         return super::whole::stepwise(prepared, &request);
     }
@@ -174,6 +181,20 @@ pub fn run(args: Run, root: &Path) -> Outcome {
         return Ok(0);
     }
     engine::foreground(prepared, &request).map(clamp).map_err(boxed)
+}
+
+/// What was asked for, the image, and the machine that it is asked of.
+pub(super) fn asked(options: Options, detach: bool, root: &Path) -> Result<(Request, Image, Host), Box<dyn Explain>> {
+    let (policy, platform) = (options.pull, options.platform.clone());
+    let request = Request { detach, ..request(options, root).map_err(boxed)? };
+    let host = Host::read().map_err(boxed)?;
+    std::fs::create_dir_all(root).or_sys_with(|| format!("make {}", root.display())).map_err(|e| boxed(Error::from(e)))?;
+    let image = super::whole::image(root, &request.image, policy, platform.as_ref())?;
+    if host.rootless && request.privileged {
+        // Docker's word means real root; say what it means here rather than to refuse.
+        eprintln!("note: rootless --privileged is root of a user namespace only");
+    }
+    Ok((request, image, host))
 }
 
 /// An image that is here; `base` is made on the spot when it is not there yet.
@@ -192,7 +213,7 @@ pub fn told(progress: &Progress) -> String {
     }
 }
 
-fn request(args: Run, root: &Path) -> Result<Request, Error> {
+fn request(args: Options, root: &Path) -> Result<Request, Error> {
     let mut words = args.words.clone().into_iter();
     let image = words.next().unwrap_or_default();
     let mut request = Request {
@@ -213,7 +234,6 @@ fn request(args: Run, root: &Path) -> Result<Request, Error> {
         init: args.init,
         tty: args.tty,
         interactive: args.interactive,
-        detach: args.detach,
         remove: args.rm,
         ulimits: args.ulimit,
         told: Some(|note| eprintln!("note: {note}")),
@@ -223,6 +243,7 @@ fn request(args: Run, root: &Path) -> Result<Request, Error> {
         program: crate::kernel::sealed::program()?,
         ..Request::default()
     };
+    args.settings.apply(&mut request)?;
     for limit in request.ulimits.iter().flat_map(|text| Rlimit::parse(text)) {
         if let Some(clipped) = limit.clipped()? {
             eprintln!("warning: --ulimit {limit} is more than this host allows without CAP_SYS_RESOURCE; it will be {clipped}");
@@ -238,11 +259,11 @@ fn request(args: Run, root: &Path) -> Result<Request, Error> {
     Ok(request)
 }
 
-fn option(option: &'static str, value: &str, reason: &str, example: &'static str) -> Error {
+pub(super) fn option(option: &'static str, value: &str, reason: &str, example: &'static str) -> Error {
     Error::Option { option, value: value.to_owned(), reason: reason.to_owned(), example }
 }
 
-fn limits(args: &Run) -> Result<Limits, Error> {
+fn limits(args: &Options) -> Result<Limits, Error> {
     let bytes = |flag, text: &str| units::bytes(text).map_err(|reason| option(flag, text, &reason.to_string(), "--memory 64m (b, k, m, g)"));
     let mut limits = Limits::default();
     if let Some(text) = &args.memory {
@@ -282,7 +303,7 @@ fn limits(args: &Run) -> Result<Limits, Error> {
 }
 
 /// Files first, then -e, so that the command line has the last word.
-fn environment(args: &Run) -> Result<Vec<String>, Error> {
+fn environment(args: &Options) -> Result<Vec<String>, Error> {
     let mut all = Vec::new();
     for file in &args.env_file {
         let text = std::fs::read_to_string(file).or_sys_with(|| format!("read {}", file.display()))?;

@@ -1,0 +1,87 @@
+//! `skiff create`, `start`, `restart` and `rename`.
+
+use super::{Outcome, boxed, each, run, settings};
+use crate::engine::container::Container;
+use crate::engine::error::Error;
+use crate::engine::host::Host;
+use crate::engine::{life, monitor, start};
+use clap::Args;
+use std::path::Path;
+
+/// Options of `skiff create`.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true, override_usage = "skiff create [OPTIONS] <IMAGE> [COMMAND]...")]
+pub struct Create {
+    /// Print help (-h is the hostname, as in Docker)
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+    #[command(flatten)]
+    options: run::Options,
+}
+
+/// Options of `skiff start`.
+#[derive(Debug, Args)]
+pub struct Start {
+    /// Containers, by name or id
+    #[arg(required = true)]
+    containers: Vec<String>,
+}
+
+/// Options of `skiff restart`.
+#[derive(Debug, Args)]
+pub struct Restart {
+    /// Seconds to wait before SIGKILL; -1 is without end [default: the container's own, or 10]
+    #[arg(short = 't', long = "time", alias = "timeout", value_name = "SECONDS", allow_hyphen_values = true)]
+    time: Option<i64>,
+    /// Containers, by name or id
+    #[arg(required = true)]
+    containers: Vec<String>,
+}
+
+/// Options of `skiff rename`.
+#[derive(Debug, Args)]
+pub struct Rename {
+    /// The container, by name or id
+    container: String,
+    /// Its new name
+    name: String,
+}
+
+/// Makes a container that does not run yet, and prints its id.
+pub fn create(args: Create, root: &Path) -> Outcome {
+    let id_file = args.options.settings.cidfile();
+    let (request, image, host) = run::asked(args.options, false, root)?;
+    let id_file = settings::id_file(id_file).map_err(boxed)?;
+    let made = start::create(root, &request, &image, &host).map_err(boxed)?;
+    settings::write_id(id_file, made.id()).map_err(boxed)?;
+    println!("{}", made.id());
+    Ok(0)
+}
+
+/// Starts them.
+pub fn start(args: &Start, root: &Path) -> Outcome {
+    each(&args.containers, |name| begin(Container::find(root, name)?))
+}
+
+/// Starts one in the background. One that runs is left as it is.
+fn begin(container: Container) -> Result<(), Error> {
+    match start::again(container, &Host::read()?)? {
+        Some((prepared, request)) => monitor::detached(prepared, &request),
+        None => Ok(()),
+    }
+}
+
+/// Stops them and starts them again.
+pub fn restart(args: &Restart, root: &Path) -> Outcome {
+    each(&args.containers, |name| {
+        let container = Container::find(root, name)?;
+        life::stop(&container, args.time)?;
+        begin(Container::find(root, container.id())?)
+    })
+}
+
+/// Gives a container another name.
+pub fn rename(args: &Rename, root: &Path) -> Outcome {
+    Container::find(root, &args.container).and_then(|mut c| c.rename(&args.name)).map_err(boxed)?;
+    Ok(0)
+}
