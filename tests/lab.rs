@@ -318,3 +318,57 @@ fn the_guests_end_is_told_and_qemus_too() {
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: the lab has ended\n"), "{output:?}");
     assert!(gone(keeper), "the keeper ends with its machine");
 }
+
+#[test]
+fn a_folder_is_shared_read_only_unless_said_otherwise_and_nothing_is_left_of_its_server() {
+    require!(Root, Tool("qemu-system-x86_64"), GuestKernel);
+    let servers = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/lib/virtiofsd"];
+    if support::which("virtiofsd").is_none() && !servers.iter().any(|path| Path::new(path).exists()) {
+        return support::skip("virtiofsd is not installed");
+    }
+    let lab = Lab::new();
+    let host = support::host::Host::now(&[]);
+    let folder = lab.room.path().join("shared");
+    std::fs::create_dir_all(folder.join("open")).expect("the room is ours");
+    std::fs::write(folder.join("note"), "from the host\n").expect("the room is ours");
+    let kernel = vm::kernel().expect("it was required");
+    // KVM is tried first, so that where it fails the servers must be there a second time.
+    let mut command = lab.room.drydock(&["lab", "--kernel"]);
+    command.arg(kernel).arg("--share").arg(&folder).arg("--share").arg(format!("{}:rw", folder.join("open").display()));
+    command.args(["run", "--", "sh", "-c", "cat /host/0/note; echo back > /host/1/answer; echo no > /host/0/new"]);
+    let (code, out, err) = outcome(&mut command);
+    assert_eq!((code, out.as_str()), (Some(2), "from the host\n"), "{err}");
+    assert!(err.contains("/host/0/new: Read-only file system"), "{err}");
+    assert_eq!(std::fs::read_to_string(folder.join("open/answer")).expect("the lab wrote it"), "back\n");
+    assert!(!folder.join("new").exists());
+    let _ = lab.command(&["stop"]).output();
+    host.assert_unchanged(&[], "a lab with shares");
+}
+
+#[test]
+fn what_the_starters_shell_holds_open_the_lab_does_not() {
+    require!(Tool("qemu-system-x86_64"), Tool("flock"), GuestKernel);
+    let lab = Lab::new();
+    let held = lab.room.path().join("held");
+    let start = lab.command(&["start"]);
+    let mut shell = lab.room.command("sh");
+    shell.args(["-c", r#"exec 9>"$0"; flock 9; exec "$@""#]).arg(&held).arg(start.get_program()).args(start.get_args());
+    stdout(&mut shell);
+    assert!(lab.status().is_some(), "it stays");
+    stdout(Command::new("flock").arg("--nonblock").arg(&held).arg("true"));
+}
+
+#[test]
+fn a_lab_is_forgotten_only_by_those_who_mean_it() {
+    require!(Tool("qemu-system-x86_64"), GuestKernel);
+    let lab = Lab::new();
+    let disk = lab.room.path().join("drydock/lab/disk.img");
+    assert_eq!(stdout(&mut lab.command(&["forget"])), "There is nothing to forget: no lab has kept anything.\n");
+    stdout(&mut lab.run(&["true"]));
+    let (code, out, err) = outcome(lab.command(&["forget"]).stdin(Stdio::null()));
+    assert_eq!((code, out.as_str()), (Some(125), ""));
+    assert!(err.starts_with("error: nothing was thrown away: there is no terminal to ask at\n"), "{err}");
+    assert!(disk.exists());
+    assert_eq!(stdout(&mut lab.command(&["forget", "--yes"])), "What was done in the lab is gone; your progress in the course is not.\n");
+    assert!(!disk.exists());
+}

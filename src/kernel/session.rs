@@ -42,9 +42,14 @@ pub fn ends_with_us(command: &mut Command) {
 }
 
 /// Starts `command` in a session of its own, without a terminal: what closes ours does not reach it.
+/// Descriptors that we were started with stay behind too: a lock of the shell's must not outlive it.
 pub fn detached(command: &mut Command) {
-    // SAFETY: between fork and exec it makes one system call.
-    unsafe { command.pre_exec(|| Ok(nix::unistd::setsid().map(drop)?)) };
+    let leave = || {
+        super::pidfd::close_on_exec_from(3).map_err(|e| std::io::Error::from(e.errno))?;
+        Ok(nix::unistd::setsid().map(drop)?)
+    };
+    // SAFETY: between fork and exec it makes two system calls.
+    unsafe { command.pre_exec(leave) };
 }
 
 /// Has `command` see `folder` read-only, by a bind mount in a mount namespace of its own

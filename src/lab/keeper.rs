@@ -67,13 +67,13 @@ pub enum Said {
 /// guest sends, and must not take long.
 pub fn keep(keep: &Keep, said: &mut dyn FnMut(Said) -> bool, took: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
     sweep(&keep.place);
+    keep.place.note_cut_off(false);
     qemu::program()?;
     disk::make(&keep.place)?;
     let mut kernels = kernels(keep, said)?.into_iter().peekable();
-    let served = keep.shares.iter().map(|s| s.serve(&keep.place)).collect::<Result<Vec<Served>, Error>>()?;
     let result = loop {
         let Some(kernel) = kernels.next() else { break Err(Error::NoKernel { refused: Vec::new() }) };
-        match (packed(keep, &kernel).and_then(|packed| Ok((boot(keep, &kernel, &served, said)?, packed))), kernels.peek()) {
+        match (packed(keep, &kernel).and_then(|packed| Ok((boot(keep, &kernel, said)?, packed))), kernels.peek()) {
             (Ok((lab, packed)), _) => {
                 pack::forget(&keep.place)?;
                 break stay(keep, lab, packed, said, took);
@@ -134,22 +134,17 @@ struct Lab {
     acceleration: Acceleration,
     boot: Duration,
     hello: Hello,
+    /// The file servers end with the lab.
+    _served: Vec<Served>,
 }
 
-fn boot(keep: &Keep, kernel: &vmlinuz::Kernel, served: &[Served], said: &mut dyn FnMut(Said) -> bool) -> Result<Lab, Error> {
-    let machine = Machine {
-        kernel: &kernel.image,
-        initramfs: &pack::path(&keep.place),
-        disk: &keep.place.disk(),
-        memory: keep.memory,
-        shared: served.iter().map(Served::shared).collect(),
-    };
+fn boot(keep: &Keep, kernel: &vmlinuz::Kernel, said: &mut dyn FnMut(Said) -> bool) -> Result<Lab, Error> {
     let why_not = match keep.acceleration {
         Some(Acceleration::Tcg) => "as you asked".to_owned(),
-        Some(Acceleration::Kvm) => return attempt(keep, &machine, Acceleration::Kvm, PATIENCE),
+        Some(Acceleration::Kvm) => return attempt(keep, kernel, Acceleration::Kvm, PATIENCE),
         None => match qemu::kvm(&keep.place) {
             Err(why) => why,
-            Ok(()) => match attempt(keep, &machine, Acceleration::Kvm, KVM_PATIENCE) {
+            Ok(()) => match attempt(keep, kernel, Acceleration::Kvm, KVM_PATIENCE) {
                 Ok(lab) => return Ok(lab),
                 Err(Error::NotUp { problem, .. }) if problem == TIMED_OUT => {
                     qemu::kvm_hung(&keep.place);
@@ -161,16 +156,25 @@ fn boot(keep: &Keep, kernel: &vmlinuz::Kernel, served: &[Served], said: &mut dyn
         },
     };
     said(Said::Note(format!("the processor is emulated in software ({why_not}): a few times slower, and otherwise the same")));
-    attempt(keep, &machine, Acceleration::Tcg, PATIENCE)
+    attempt(keep, kernel, Acceleration::Tcg, PATIENCE)
 }
 
 /// Starts QEMU and waits for the hello; whatever comes instead ends it.
-fn attempt(keep: &Keep, machine: &Machine<'_>, acceleration: Acceleration, patience: Duration) -> Result<Lab, Error> {
+fn attempt(keep: &Keep, kernel: &vmlinuz::Kernel, acceleration: Acceleration, patience: Duration) -> Result<Lab, Error> {
     let begun = Instant::now();
+    // Begun anew for each attempt: a file server ends with the QEMU that it served.
+    let served = keep.shares.iter().map(|s| s.serve(&keep.place)).collect::<Result<Vec<Served>, Error>>()?;
+    let machine = Machine {
+        kernel: &kernel.image,
+        initramfs: &pack::path(&keep.place),
+        disk: &keep.place.disk(),
+        memory: keep.memory,
+        shared: served.iter().map(Served::shared).collect(),
+    };
     let log = keep.place.run().join("qemu.log");
-    let mut running = qemu::start(machine, acceleration, &keep.place.console(), &log)?;
+    let mut running = qemu::start(&machine, acceleration, &keep.place.console(), &log)?;
     match hello(&mut running, begun + patience) {
-        Ok(hello) => Ok(Lab { running, acceleration, boot: begun.elapsed(), hello }),
+        Ok(hello) => Ok(Lab { running, acceleration, boot: begun.elapsed(), hello, _served: served }),
         Err(problem) => {
             end(&mut running.qemu);
             let lines = |path: &std::path::Path| {
@@ -236,7 +240,7 @@ enum Event {
 }
 
 fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said) -> bool, took: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
-    let Lab { mut running, acceleration, boot, hello } = lab;
+    let Lab { mut running, acceleration, boot, hello, _served } = lab;
     let qemu = Pidfd::open(i32::try_from(running.qemu.id()).unwrap_or(-1))?;
     let listener = keep.place.listen()?;
     let mut control = running.ports[0].try_clone().or_sys("keep the control port")?;
@@ -283,7 +287,8 @@ fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said) -> bool, 
         }
     }
     drop(listener);
-    farewell(&mut running.qemu, &qemu, &mut control, took);
+    let by_itself = farewell(&mut running.qemu, &qemu, &mut control, took);
+    keep.place.note_cut_off(!by_itself);
     Ok(())
 }
 
@@ -327,8 +332,9 @@ fn next(listener: &std::os::unix::net::UnixListener, control: &UnixStream, told:
     })
 }
 
-/// Has the guest power off, taking what progress it still sends; ends QEMU if it does not.
-fn farewell(child: &mut std::process::Child, qemu: &Pidfd, control: &mut UnixStream, took: &mut dyn FnMut(&[u8])) {
+/// Has the guest power off, taking what progress it still sends; ends QEMU if it does not, and says
+/// which it was: true if nothing is lost.
+fn farewell(child: &mut std::process::Child, qemu: &Pidfd, control: &mut UnixStream, took: &mut dyn FnMut(&[u8])) -> bool {
     let end_of_wait = Instant::now() + FAREWELL;
     let _ = wire::write(control, Kind::PowerOff, &[]);
     loop {
@@ -352,5 +358,7 @@ fn farewell(child: &mut std::process::Child, qemu: &Pidfd, control: &mut UnixStr
     // The control port closes a little before QEMU is gone.
     let mut fds = [PollFd::new(qemu.as_fd(), PollFlags::POLLIN)];
     let _ = poll(&mut fds, PollTimeout::try_from(Duration::from_secs(2)).unwrap_or(PollTimeout::MAX));
+    let by_itself = matches!(child.try_wait(), Ok(Some(status)) if status.success());
     end(child);
+    by_itself
 }

@@ -4,7 +4,7 @@
 //! lab/disk.img       what is kept: the learner's home and skiff's root, an ext4 of its own
 //! lab/kernels/REL/   a fetched kernel: vmlinuz, modules/
 //! lab/images/        the image base, made once
-//! lab/run/           while it runs: lock, socket, initramfs, console
+//! lab/run/           while it runs: lock, socket, initramfs, console; cut-off, of the last one
 //! ```
 
 use crate::kernel::{OrSys, SysError};
@@ -58,6 +58,20 @@ impl Place {
     /// What the guest's kernel says.
     pub fn console(&self) -> PathBuf {
         self.run().join("console")
+    }
+
+    /// There if the last lab did not power off by itself, but was switched off.
+    fn cut_off(&self) -> PathBuf {
+        self.run().join("cut-off")
+    }
+
+    /// Whether the last lab was switched off, and may have lost what it had not yet written.
+    pub fn was_cut_off(&self) -> bool {
+        self.cut_off().exists()
+    }
+
+    pub(super) fn note_cut_off(&self, was: bool) {
+        let _ = if was { std::fs::write(self.cut_off(), "") } else { std::fs::remove_file(self.cut_off()) };
     }
 
     /// Why KVM was not used the last time, for this boot of the host.

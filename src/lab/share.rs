@@ -10,6 +10,9 @@ use nix::mount::MsFlags;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+/// How many folders a lab can see.
+const MOST: usize = 8;
+
 /// A folder that is to be shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
@@ -34,6 +37,9 @@ impl Share {
         let (folder, writable) = text.strip_suffix(":rw").map_or((text.strip_suffix(":ro").unwrap_or(text), false), |f| (f, true));
         let given = PathBuf::from(folder);
         let folder = std::fs::canonicalize(&given).map_err(|e| Error::CannotShare { folder: given.clone(), problem: e.to_string() })?;
+        if number >= MOST {
+            return Err(Error::CannotShare { folder, problem: format!("a lab sees {MOST} folders at most") });
+        }
         if !folder.is_dir() {
             return Err(Error::CannotShare { folder, problem: "it is no folder".into() });
         }
@@ -114,7 +120,7 @@ pub(super) fn mount_in_guest() {
     if !devices.filter_map(|d| std::fs::read_to_string(d.path().join("device")).ok()).any(|t| t.trim() == "0x001a") {
         return;
     }
-    for number in 0..8 {
+    for number in 0..MOST {
         let at = format!("/host/{number}");
         let tag = format!("host{number}");
         let made = std::fs::create_dir_all(&at).is_ok();

@@ -11,7 +11,7 @@ use crate::course::{Content, Course};
 use crate::learn::{Home, Progress, merge, progress};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
@@ -83,7 +83,11 @@ enum LabCommand {
     /// Show all that the lab's kernel said
     Console,
     /// Throw away what was done in the lab
-    Forget,
+    Forget {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// The process that stays with the lab
     #[command(hide = true)]
     Keep {
@@ -116,6 +120,13 @@ pub fn run(args: Lab) -> Outcome {
         }));
     }
     let home = Home::find().map_err(boxed)?;
+    if home.folder.to_str().is_none() {
+        return Err(Box::new(Error::Told {
+            problem: format!("{} cannot be the lab's folder", home.folder.display()),
+            why: Some("its name is not UTF-8, and QEMU takes no other".into()),
+            try_this: Some("name another: DRYDOCK_HOME=/tmp/drydock drydock lab".into()),
+        }));
+    }
     let place = Place::below(&home.folder);
     let machine = &args.machine;
     match args.what {
@@ -139,7 +150,7 @@ pub fn run(args: Lab) -> Outcome {
             std::io::stdout().write_all(&text).or_sys("write what the kernel said").map_err(boxed)?;
             Ok(0)
         }
-        Some(LabCommand::Forget) => forget(&place),
+        Some(LabCommand::Forget { yes }) => forget(&place, yes),
         Some(LabCommand::Keep { stay }) => keep(&home, place, machine, stay),
     }
 }
@@ -151,7 +162,7 @@ fn code(result: Result<i32, Error>) -> Outcome {
 fn shell(home: &Home, place: &Place, machine: &Machine) -> Outcome {
     let result = session_of(home, place, machine, What::Shell);
     if result.is_ok() && client::status(place).is_none() {
-        note("The lab has ended. What you did in it is kept; `drydock lab` goes on there.");
+        note(how_it_ended(place));
     }
     result
 }
@@ -220,9 +231,17 @@ fn begin(home: &Home, place: &Place, machine: &Machine, stay: bool) -> Result<()
         if !ended.success() {
             return Err(boxed(Error::Keeper { problem: format!("the lab's keeper ended ({ended})") }));
         }
-        // Another terminal is beginning it at this moment.
+        wait_for_another(place).map_err(boxed)?;
+    }
+}
+
+/// Another terminal is beginning it at this moment: waits until that one is up, or has given up.
+fn wait_for_another(place: &Place) -> Result<(), Error> {
+    note("another terminal is beginning the lab; waiting for it");
+    while place.connect().is_none() && place.lock()?.is_none() {
         std::thread::sleep(Duration::from_millis(100));
     }
+    Ok(())
 }
 
 fn start_keeper(home: &Home, machine: &Machine, stay: bool) -> Result<std::process::Child, Box<dyn Explain>> {
@@ -364,9 +383,16 @@ fn status(place: &Place, json: bool) -> Outcome {
     Ok(0)
 }
 
+fn how_it_ended(place: &Place) -> &'static str {
+    if place.was_cut_off() {
+        return "The lab did not answer and was switched off. What it had not yet written to its disk is lost.";
+    }
+    "The lab has ended. What was done in it is kept; `drydock lab` goes on there."
+}
+
 fn stop(place: &Place) -> Outcome {
     if ended(place).map_err(boxed)? {
-        println!("The lab has ended. What was done in it is kept.");
+        println!("{}", how_it_ended(place));
         return Ok(0);
     }
     Err(boxed(Error::NotRunning))
@@ -388,7 +414,14 @@ fn ended(place: &Place) -> Result<bool, Error> {
     }
 }
 
-fn forget(place: &Place) -> Outcome {
+fn forget(place: &Place, yes: bool) -> Outcome {
+    if !place.disk().exists() {
+        println!("There is nothing to forget: no lab has kept anything.");
+        return Ok(0);
+    }
+    if !yes && !confirmed(place)? {
+        return Ok(1);
+    }
     ended(place).map_err(boxed)?;
     let Some(_lock) = place.lock().map_err(boxed)? else {
         return Err(boxed(Error::Keeper { problem: "the lab is just being begun".into() }));
@@ -398,6 +431,22 @@ fn forget(place: &Place) -> Outcome {
         _ => println!("What was done in the lab is gone; your progress in the course is not."),
     }
     Ok(0)
+}
+
+/// Says what will go, and asks.
+fn confirmed(place: &Place) -> Result<bool, Box<dyn Explain>> {
+    if !std::io::stdin().is_terminal() {
+        return Err(boxed(Error::Told {
+            problem: "nothing was thrown away: there is no terminal to ask at".into(),
+            why: Some(format!("{} holds all that was done in the lab", place.disk().display())),
+            try_this: Some("drydock lab forget --yes".into()),
+        }));
+    }
+    print!("This throws away all that was done in the lab ({} MiB). Go on? [y/N] ", lab::disk_taken(place) >> 20);
+    let _ = std::io::stdout().flush();
+    let mut answer = String::new();
+    let _ = std::io::stdin().read_line(&mut answer);
+    Ok(answer.trim().eq_ignore_ascii_case("y"))
 }
 
 fn copy(home: &Home, place: &Place, machine: &Machine, from: &str, to: &str) -> Outcome {

@@ -5,18 +5,11 @@
 //! `json`. Beside Go's own functions (`index`, `len`, `range`, `printf`, …) there are Docker's: `json`,
 //! `join`, `split`, `lower`, `upper`, `title`, `pad` and `truncate`.
 
+use super::whole;
 use crate::kernel::Explain;
-use gtmpl_ng::{Context, Func, FuncError, Template, Value as Go};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::HashMap;
 use thiserror::Error;
-
-/// Members that are dictionaries: any key may be asked for, and the empty one is `map[]`.
-const DICTIONARIES: [&str; 8] = ["Annotations", "ExposedPorts", "Healthcheck", "Labels", "Networks", "Options", "Ports", "Volumes"];
-
-/// How Go prints a struct without members.
-const EMPTY_STRUCT: &str = "{}";
 
 /// A template that cannot be read or filled.
 #[derive(Debug, Error)]
@@ -39,18 +32,23 @@ pub enum BadFormat {
         /// What there is.
         fields: Vec<String>,
     },
+    /// It is more than fields, and the program that reads those is not there.
+    #[error(transparent)]
+    Apart(#[from] whole::Apart),
 }
 
 impl Explain for BadFormat {
     fn why(&self) -> Option<String> {
         match self {
             Self::Syntax { .. } => Some("a format is a Go template: text, and actions between {{ and }}".into()),
+            Self::Apart(apart) => apart.why(),
             Self::Fill { fields, .. } => (!fields.is_empty()).then(|| format!("there are: {}", fields.join(", "))),
         }
     }
     fn hint(&self) -> Option<String> {
         match self {
             Self::Syntax { .. } => Some("--format '{{json .}}' shows all that there is".into()),
+            Self::Apart(apart) => apart.hint(),
             Self::Fill { .. } => Some("names begin with a capital, as in {{.ID}}; {{json .}} shows all".into()),
         }
     }
@@ -76,9 +74,9 @@ impl List<'_> {
             Some(columns) => {
                 let columns = if columns.is_empty() { self.usual.to_owned() } else { columns };
                 let head = self.heads.iter().map(|(field, head)| ((*field).to_owned(), Value::from(*head))).collect();
-                let filled = Filled::read(&columns)?;
+                let fill = read(&columns)?;
                 let head = Value::Object(head);
-                let lines = std::iter::once(&head).chain(rows).map(|row| filled.fill(row));
+                let lines = std::iter::once(&head).chain(rows).map(fill);
                 Ok(aligned(&lines.collect::<Result<Vec<_>, _>>()?))
             }
             None => lines(format, rows),
@@ -89,9 +87,9 @@ impl List<'_> {
 /// A template or `json`, filled once for each value, a line each.
 pub fn lines(format: &str, values: &[Value]) -> Result<String, BadFormat> {
     let mut text = String::new();
-    let filled = Filled::read(&unescaped(format))?;
+    let fill = read(&unescaped(format))?;
     for value in values {
-        text += &filled.fill(value)?;
+        text += &fill(value)?;
         text.push('\n');
     }
     Ok(text)
@@ -118,41 +116,63 @@ fn unescaped(text: &str) -> String {
     text.replace("\\t", "\t").replace("\\n", "\n")
 }
 
-/// A template that was read.
-enum Filled {
-    /// Only `json` of the whole, or of a member of it: in the document's own order.
-    Json(Vec<String>),
-    Template { text: String, template: Box<Template> },
+/// A template that was read: it makes a line of a value.
+pub type Filler = Box<dyn Fn(&Value) -> Result<String, BadFormat>>;
+
+/// Reads a template. What only names fields, as Docker's own tables do, is filled here.
+fn read(text: &str) -> Result<Filler, BadFormat> {
+    let text = text.to_owned();
+    if let Some(path) = json_alone(&text) {
+        // In the document's own order.
+        return Ok(Box::new(move |value| match path.iter().try_fold(value, |v, name| v.get(name)) {
+            Some(found) => Ok(found.to_string()),
+            None => Err(no_field(&format!("{{{{json .{}}}}}", path.join(".")), &path.join("."), value)),
+        }));
+    }
+    let Some(pieces) = pieces(&text) else { return whole::template(&text) };
+    Ok(Box::new(move |value| {
+        let mut line = String::new();
+        for piece in &pieces {
+            match piece {
+                Piece::Text(text) => line += text,
+                Piece::Field(name) => match value.get(name) {
+                    Some(Value::String(text)) => line += text,
+                    Some(field @ (Value::Number(_) | Value::Bool(_))) => line += &field.to_string(),
+                    Some(_) => return whole::template(&text)?(value),
+                    None => return Err(no_field(&text, name, value)),
+                },
+            }
+        }
+        Ok(line)
+    }))
 }
 
-impl Filled {
-    fn read(text: &str) -> Result<Self, BadFormat> {
-        if let Some(path) = json_alone(text) {
-            return Ok(Self::Json(path));
-        }
-        let mut template = Template::default();
-        template.add_funcs(FUNCTIONS);
-        match template.parse(text) {
-            Ok(()) => Ok(Self::Template { text: text.to_owned(), template: Box::new(template) }),
-            Err(e) => Err(BadFormat::Syntax { text: text.to_owned(), problem: said(&e) }),
-        }
-    }
+fn no_field(text: &str, name: &str, value: &Value) -> BadFormat {
+    BadFormat::Fill { text: text.to_owned(), problem: format!("there is no field {name}"), fields: fields_of(value) }
+}
 
-    fn fill(&self, value: &Value) -> Result<String, BadFormat> {
-        match self {
-            Self::Json(path) => match path.iter().try_fold(value, |v, name| v.get(name)) {
-                Some(found) => Ok(found.to_string()),
-                None => {
-                    let text = format!("{{{{json .{}}}}}", path.join("."));
-                    let problem = format!("there is no field {}", path.join("."));
-                    Err(BadFormat::Fill { text, problem, fields: fields_of(value) })
-                }
-            },
-            Self::Template { text, template } => template
-                .render(&Context::from(go_of(None, value)))
-                .map_err(|e| BadFormat::Fill { text: text.clone(), problem: said(&e), fields: fields_of(value) }),
-        }
+enum Piece {
+    Text(String),
+    Field(String),
+}
+
+/// A template's pieces, if it is made of text and of single fields.
+fn pieces(text: &str) -> Option<Vec<Piece>> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (inside, after) = after.split_once("}}")?;
+        let name = inside.trim().strip_prefix('.').filter(|name| is_word(name))?;
+        // `{{-` and `-}}` are no field's, so they end up with the library.
+        pieces.extend([Piece::Text(before.to_owned()), Piece::Field(name.to_owned())]);
+        rest = after;
     }
+    pieces.push(Piece::Text(rest.to_owned()));
+    Some(pieces)
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// The path in `json`, `{{json .}}` or `{{json .A.B}}`.
@@ -163,113 +183,11 @@ fn json_alone(text: &str) -> Option<Vec<String>> {
     let inner = text.strip_prefix("{{")?.strip_suffix("}}")?.trim().strip_prefix("json")?;
     let path = inner.strip_prefix([' ', '\t'])?.trim().strip_prefix('.')?;
     let words = path.split('.').filter(|_| !path.is_empty());
-    let is_word = |w: &str| !w.is_empty() && w.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     words.map(|w| is_word(w).then(|| w.to_owned())).collect()
 }
 
-fn fields_of(value: &Value) -> Vec<String> {
+pub(super) fn fields_of(value: &Value) -> Vec<String> {
     value.as_object().map(|o| o.keys().cloned().collect()).unwrap_or_default()
-}
-
-/// What the template's library says, without the values that it quotes.
-fn said(error: &dyn std::error::Error) -> String {
-    let text = error.to_string();
-    if let Some(name) = text.split("no field `").nth(1).and_then(|rest| rest.split('`').next()) {
-        return format!("there is no field {name}");
-    }
-    let last = text.lines().map(|l| l.trim_start_matches("caused by: ").trim()).rfind(|l| !l.is_empty()).unwrap_or_default();
-    // `template: NAME:LINE:COLUMN:LENGTH:` stands before it.
-    let rest = last.strip_prefix("template: ").and_then(|l| l.splitn(5, ':').nth(4)).unwrap_or(last);
-    rest.trim().to_owned()
-}
-
-/// JSON as Go would have it: an absent list is `[]`, an absent dictionary `map[]`.
-fn go_of(name: Option<&str>, value: &Value) -> Go {
-    let is_dictionary = name.is_some_and(|n| DICTIONARIES.contains(&n));
-    match value {
-        Value::Null if is_dictionary => Go::Map(HashMap::new()),
-        Value::Null => Go::Array(Vec::new()),
-        Value::Bool(b) => Go::from(*b),
-        Value::String(s) => Go::from(s.as_str()),
-        Value::Number(n) => match (n.as_i64(), n.as_u64()) {
-            (Some(i), _) => Go::from(i),
-            (None, Some(u)) => Go::from(u),
-            (None, None) => Go::from(n.as_f64().unwrap_or_default()),
-        },
-        Value::Array(all) => Go::Array(all.iter().map(|v| go_of(None, v)).collect()),
-        Value::Object(all) => {
-            let member = |k: &str, v: &Value| match v {
-                // A port or a volume has nothing to say but that it is there: Go's empty struct.
-                Value::Object(nothing) if is_dictionary && nothing.is_empty() => Go::from(EMPTY_STRUCT),
-                other => go_of(Some(k), other),
-            };
-            let members = all.iter().map(|(k, v)| (k.clone(), member(k, v))).collect();
-            if is_dictionary { Go::Map(members) } else { Go::Object(members) }
-        }
-    }
-}
-
-fn json_of(value: &Go) -> Value {
-    match value {
-        Go::Bool(b) => Value::from(*b),
-        Go::String(s) if s == EMPTY_STRUCT => Value::Object(serde_json::Map::new()),
-        Go::String(s) => Value::from(s.as_str()),
-        Go::Number(n) => serde_json::from_str(&n.to_string()).unwrap_or(Value::Null),
-        Go::Array(all) if !all.is_empty() => all.iter().map(json_of).collect(),
-        Go::Object(all) | Go::Map(all) if !all.is_empty() => {
-            Value::Object(all.iter().map(|(k, v)| (k.clone(), json_of(v))).collect())
-        }
-        // An absent list and an empty one look alike by now; most in Docker's documents are absent.
-        _ => Value::Null,
-    }
-}
-
-const FUNCTIONS: &[(&str, Func)] = &[
-    ("json", |a| Ok(Go::from(json_of(nth(a, 0)?).to_string()))),
-    ("join", |a| Ok(Go::from(list(nth(a, 0)?)?.join(&string(nth(a, 1)?))))),
-    ("split", |a| {
-        let (text, by) = (string(nth(a, 0)?), string(nth(a, 1)?));
-        Ok(Go::Array(text.split(by.as_str()).map(Go::from).collect()))
-    }),
-    ("lower", |a| Ok(Go::from(string(nth(a, 0)?).to_lowercase()))),
-    ("upper", |a| Ok(Go::from(string(nth(a, 0)?).to_uppercase()))),
-    ("title", |a| Ok(Go::from(title(&string(nth(a, 0)?))))),
-    ("pad", |a| {
-        let spaces = |n| Ok::<_, FuncError>(" ".repeat(number(nth(a, n)?).min(1 << 12)));
-        let text = string(nth(a, 0)?);
-        Ok(Go::from(if text.is_empty() { text } else { [spaces(1)?, text, spaces(2)?].concat() }))
-    }),
-    ("truncate", |a| Ok(Go::from(string(nth(a, 0)?).chars().take(number(nth(a, 1)?)).collect::<String>()))),
-];
-
-fn nth(arguments: &[Go], n: usize) -> Result<&Go, FuncError> {
-    arguments.get(n).ok_or_else(|| FuncError::Generic(format!("the function needs {} arguments", n + 1)))
-}
-
-fn string(value: &Go) -> String {
-    value.to_string()
-}
-
-fn number(value: &Go) -> usize {
-    value.to_string().parse().unwrap_or(0)
-}
-
-fn list(value: &Go) -> Result<Vec<String>, FuncError> {
-    match value {
-        Go::Array(all) => Ok(all.iter().map(string).collect()),
-        other => Err(FuncError::Generic(format!("join needs a list, and {other} is none"))),
-    }
-}
-
-/// Each word with a capital.
-fn title(text: &str) -> String {
-    let mut at_start = true;
-    let capital = |c: char| {
-        let up = at_start;
-        at_start = !c.is_alphanumeric();
-        if up { c.to_uppercase().collect::<String>() } else { c.to_string() }
-    };
-    text.chars().map(capital).collect()
 }
 
 /// Docker's columns: each at least ten wide, three spaces apart, the last not padded.
@@ -297,6 +215,7 @@ mod tests {
     use serde_json::json;
 
     fn filled(format: &str, value: Value) -> String {
+        whole::is(super::super::ALL);
         lines(format, &[value]).unwrap_or_else(|e| format!("{e}; {}", e.why().unwrap_or_default()))
     }
 

@@ -16,6 +16,7 @@ mod settings;
 mod show;
 mod start;
 mod step;
+mod template;
 mod volume;
 mod whole;
 mod words;
@@ -146,9 +147,11 @@ pub fn engine() -> ExitCode {
     main()
 }
 
+const ALL: whole::Whole = whole::Whole { run: all, template: template::read, stepwise: step::run_stepwise, image: registry::image };
+
 /// All of it.
 pub fn everything() -> ExitCode {
-    whole::is(whole::Whole { run: all, stepwise: step::run_stepwise, image: registry::image });
+    whole::is(ALL);
     main()
 }
 

@@ -11,13 +11,14 @@
 //! Contract: nothing here may name what only the whole program has, or the linker takes it into the
 //! small one too; `benches/side_by_side.rs` measures what that costs.
 
+use super::format::{BadFormat, Filler};
 use super::{Command, Outcome, boxed};
 use crate::engine::request::Request;
 use crate::engine::run::Prepared;
 use crate::image::registry::Policy;
 use crate::image::registry::manifest::Platform;
 use crate::image::{Image, Store};
-use crate::kernel::{Explain, SysError, sealed};
+use crate::kernel::{Explain, sealed};
 use nix::errno::Errno;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ use thiserror::Error;
 pub(super) struct Whole {
     /// Carries out a command.
     pub(super) run: fn(Command, &Path) -> Outcome,
+    /// Reads a template of more than fields.
+    pub(super) template: fn(&str) -> Result<Filler, BadFormat>,
     /// See [`stepwise`].
     pub(super) stepwise: fn(Prepared, &Request) -> Outcome,
     /// Finds an image, makes it or pulls it.
@@ -45,7 +48,7 @@ pub(super) fn is(whole: Whole) {
 pub(super) fn run(command: Command, root: &Path) -> Outcome {
     match WHOLE.get() {
         Some(whole) => (whole.run)(command, root),
-        None => hand_over(),
+        None => Err(boxed(hand_over())),
     }
 }
 
@@ -53,7 +56,7 @@ pub(super) fn run(command: Command, root: &Path) -> Outcome {
 pub(super) fn needed() -> Result<(), Box<dyn Explain>> {
     match WHOLE.get() {
         Some(_) => Ok(()),
-        None => hand_over().map(drop),
+        None => Err(boxed(hand_over())),
     }
 }
 
@@ -61,7 +64,7 @@ pub(super) fn needed() -> Result<(), Box<dyn Explain>> {
 pub(super) fn stepwise(prepared: Prepared, request: &Request) -> Outcome {
     match WHOLE.get() {
         Some(whole) => (whole.stepwise)(prepared, request),
-        None => hand_over(),
+        None => Err(boxed(hand_over())),
     }
 }
 
@@ -73,30 +76,31 @@ pub(super) fn image(root: &Path, name: &str, policy: Policy, platform: Option<&P
         Some(whole) => (whole.image)(root, name, policy, platform),
         None => match Store::open(root).ready(name).filter(|_| policy != Policy::Always && platform.is_none()) {
             Some(image) => Ok(image),
-            None => hand_over().and(Err(boxed(Apart { at: PathBuf::new(), errno: Errno::ENOEXEC }))),
+            None => Err(boxed(hand_over())),
         },
     }
 }
 
-/// Starts the whole program in place of this one. Comes back with an error only.
-fn hand_over() -> Outcome {
-    let at = beside().map_err(boxed)?;
-    let error = std::process::Command::new(&at).arg0("skiff").args(std::env::args_os().skip(1)).exec();
-    let errno = error.raw_os_error().map_or(Errno::ENOEXEC, Errno::from_raw);
-    Err(boxed(Apart { at, errno }))
+/// A template that only the whole program can read. To be called before anything is printed.
+pub(super) fn template(text: &str) -> Result<Filler, BadFormat> {
+    match WHOLE.get() {
+        Some(whole) => (whole.template)(text),
+        None => Err(hand_over().into()),
+    }
 }
 
-/// Where the whole program lies: in the folder that this one is in.
-fn beside() -> Result<PathBuf, SysError> {
-    let own = sealed::program()?;
-    let own = std::fs::canonicalize(&own).unwrap_or(own);
-    Ok(own.with_file_name("drydock"))
+/// Starts the whole program in place of this one, and comes back only where that is not possible.
+fn hand_over() -> Apart {
+    let own = sealed::program().unwrap_or_default();
+    let at = std::fs::canonicalize(&own).unwrap_or(own).with_file_name("drydock");
+    let error = std::process::Command::new(&at).arg0("skiff").args(std::env::args_os().skip(1)).exec();
+    Apart { at, errno: error.raw_os_error().map_or(Errno::ENOEXEC, Errno::from_raw) }
 }
 
 /// The two programs were taken apart.
 #[derive(Debug, Error)]
 #[error("cannot run {}: {errno:?}", at.display())]
-struct Apart {
+pub struct Apart {
     at: PathBuf,
     errno: Errno,
 }

@@ -163,9 +163,12 @@ fn choose<'a>(index: &'a ImageIndex, platform: &Platform, shown: &str) -> Result
     })
 }
 
+/// The two kinds of document that a name can stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
+    /// One manifest for each platform.
     Index,
+    /// One image.
     Manifest,
 }
 
@@ -204,8 +207,8 @@ fn fetch(client: &Client, wanted: &str, shown: &str, accepted: &[&str]) -> Resul
     Ok(Document { digest, kind, media_type, bytes })
 }
 
-/// What a document is, by its header and by itself.
-fn kind_of(bytes: &[u8], content_type: &str) -> Result<(Kind, String), String> {
+/// What a document is, by its header and by itself, and its media type; or why it is neither kind.
+pub fn kind_of(bytes: &[u8], content_type: &str) -> Result<(Kind, String), String> {
     let document: Value = serde_json::from_slice(bytes).map_err(|e| format!("it is not JSON ({e})"))?;
     let own = document.get("mediaType").and_then(Value::as_str);
     if document.get("schemaVersion").and_then(Value::as_u64) == Some(1) {
