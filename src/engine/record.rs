@@ -6,7 +6,7 @@
 
 use super::container::Container;
 use super::error::Error;
-use super::network::{Endpoint, Published};
+use super::network::{Endpoint, Lookup, Published};
 use super::request::Request;
 use super::restart::Policy;
 use super::volume::MountPoint;
@@ -104,6 +104,9 @@ pub struct Record {
     /// Its volumes and the host's folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<MountPoint>,
+    /// How it finds names.
+    #[serde(default, skip_serializing_if = "Lookup::is_plain")]
+    pub lookup: Lookup,
 }
 
 impl Record {
@@ -136,6 +139,7 @@ impl Record {
             endpoints: Vec::new(),
             ports: Vec::new(),
             mounts: Vec::new(),
+            lookup: asked.lookup.clone(),
         }
     }
 }

@@ -91,6 +91,8 @@ pub struct Request {
     pub limits: Limits,
     /// Network.
     pub network: Network,
+    /// How it finds names.
+    pub lookup: super::network::Lookup,
     /// Capabilities on top of the default.
     pub cap_add: Vec<String>,
     /// Capabilities to take from the default.

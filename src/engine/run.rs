@@ -155,16 +155,10 @@ pub(super) fn write_files(container: &Container, spec: &Spec, request: &Request)
     write("config.json", &config)?;
     let hostname = spec.hostname().clone().or_else(|| nix::unistd::gethostname().ok().map(|h| h.to_string_lossy().into_owned())).unwrap_or_default();
     write("hostname", format!("{hostname}\n").as_bytes())?;
-    let mut hosts = String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-    if request.network == Network::Host {
-        hosts = std::fs::read_to_string("/etc/hosts").unwrap_or(hosts);
-    }
-    for endpoint in &container.record.endpoints {
-        hosts.push_str(&format!("{}\t{hostname}\n", endpoint.address.address));
-    }
+    let record = &container.record;
+    let (hosts, resolv) = network::etc::texts(&folder, &record.lookup, request.network == Network::Host, &hostname, &record.endpoints);
     write("hosts", hosts.as_bytes())?;
-    let resolv = std::fs::read("/etc/resolv.conf").unwrap_or_default();
-    write("resolv.conf", &resolv)
+    write("resolv.conf", resolv.as_bytes())
 }
 
 /// Starts the container, relays its streams, waits, cleans up. Returns its exit code.

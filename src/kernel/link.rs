@@ -71,9 +71,12 @@ pub fn named(socket: &Socket, name: &str) -> Result<Option<Link>, SysError> {
     }
 }
 
-/// Makes a bridge, and sets it up. EEXIST if a link has the name.
-pub fn add_bridge(socket: &Socket, name: &str) -> Result<(), SysError> {
-    let message = new_link().body(&info(0, true)).text(IFLA_IFNAME, name).nested(IFLA_LINKINFO, |m| m.text(IFLA_INFO_KIND, "bridge"));
+/// Makes a bridge with that hardware address, and sets it up. EEXIST if a link has the name.
+///
+/// Without an address of its own a bridge has the lowest of its links', and another one whenever that
+/// link goes: who has asked for it by ARP would send into the void for half a minute.
+pub fn add_bridge(socket: &Socket, name: &str, mac: Mac) -> Result<(), SysError> {
+    let message = new_link().body(&info(0, true)).text(IFLA_IFNAME, name).attribute(IFLA_ADDRESS, &mac).nested(IFLA_LINKINFO, |m| m.text(IFLA_INFO_KIND, "bridge"));
     socket.send(message, 1, || format!("make the bridge {name}"))
 }
 

@@ -5,6 +5,7 @@ mod exec;
 mod format;
 mod images;
 mod inspect;
+mod join;
 mod life;
 mod logs;
 mod mounts;
@@ -96,6 +97,12 @@ enum Engine {
     Volume(volume::Command),
     /// List the published ports of a container
     Port(network::Port),
+    /// Answers for the names of a network's containers (what the first of them starts)
+    #[command(hide = true)]
+    Resolver {
+        /// The network's id
+        network: String,
+    },
     /// Process 1 of a container (what --init puts in front of the command)
     #[command(hide = true)]
     Init(Init),
@@ -207,6 +214,7 @@ fn alone(command: Engine, root: &Path) -> Outcome {
         Engine::Network(command) => network::run(&command, root),
         Engine::Volume(command) => volume::run(&command, root),
         Engine::Port(args) => network::port(&args, root),
+        Engine::Resolver { network } => crate::engine::network::dns::start(root, &network).map(|()| 0).map_err(boxed),
         Engine::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),
     }
 }

@@ -3,11 +3,9 @@
 use super::format::{self, List};
 use super::ps::created_at;
 use super::{Outcome, boxed, each, show};
+pub use super::join::Options;
 use crate::engine::container::Container;
-use crate::engine::network::{self, Network, Networks, Published, Wanted, Wish};
-use crate::engine::request::Network as Asked;
-use crate::engine::{Error, life};
-use crate::kernel::ns::Ns;
+use crate::engine::network::{self, Network, Networks, Wanted};
 use crate::kernel::address::Net;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -105,33 +103,6 @@ pub struct Port {
     port: Option<String>,
 }
 
-/// The network that `run` was asked for.
-pub fn asked(networks: &[String], publish: &[String], address: Option<Ipv4Addr>, root: &Path) -> Result<Asked, Error> {
-    let mut ports = Vec::new();
-    for text in publish {
-        ports.extend(Published::parse(text)?);
-    }
-    let alone = match networks {
-        [] if ports.is_empty() && address.is_none() => Some(Asked::None),
-        [one] if one == "none" => Some(Asked::None),
-        [one] if one == "host" => Some(Asked::Host),
-        [one] => match one.strip_prefix("container:") {
-            Some(name) => Some(Asked::At(Ns::Net.path(life::process(&Container::find(root, name)?)?.pid()))),
-            None => None,
-        },
-        _ => None,
-    };
-    if let Some(alone) = alone {
-        return match ports.first() {
-            // With the host's network there is nothing to publish, and Docker says so and goes on.
-            Some(port) if alone != Asked::Host => Err(network::Error::NowhereToPublish { port: *port }.into()),
-            _ => Ok(alone),
-        };
-    }
-    let networks = if networks.is_empty() { vec![network::DEFAULT.to_owned()] } else { networks.to_vec() };
-    Ok(Asked::Joined(Wish { networks, address, ports }))
-}
-
 /// Runs it. Docker's code for an error here is 1.
 pub fn run(command: &Command, root: &Path) -> Outcome {
     let networks = Networks::open(root);
@@ -142,6 +113,8 @@ pub fn run(command: &Command, root: &Path) -> Outcome {
         Command::Rm(args) => each(&args.names, |name| Ok(networks.remove(&networks.find(name)?)?)),
         Command::Prune(args) => prune(args, &networks),
     };
+    // Whoever asks about networks finds them whole.
+    let done = done.and_then(|code| network::join::mend(root).map(|()| code).map_err(boxed));
     done.or_else(|error| {
         show(error.as_ref());
         Ok(1)

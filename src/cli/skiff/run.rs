@@ -87,15 +87,8 @@ pub struct Options {
     /// At most so many processes; -1 for no limit
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pids_limit: Option<i64>,
-    /// none, host, bridge, a network's name, or container:NAME [default: none, and bridge with -p]
-    #[arg(long, alias = "net", value_name = "NETWORK")]
-    network: Vec<String>,
-    /// Publish a port of the container on the host
-    #[arg(short, long, value_name = "[ADDRESS:][HOSTPORT:]PORT[/udp]")]
-    publish: Vec<String>,
-    /// An address of the network, instead of the next free one
-    #[arg(long, value_name = "ADDRESS")]
-    ip: Option<std::net::Ipv4Addr>,
+    #[command(flatten)]
+    networks: super::network::Options,
     /// Add a capability
     #[arg(long, value_name = "CAPABILITY")]
     cap_add: Vec<String>,
@@ -218,7 +211,8 @@ fn request(args: Options, root: &Path) -> Result<Request, Error> {
     let image = words.next().unwrap_or_default();
     let mut request = Request {
         limits: limits(&args)?,
-        network: super::network::asked(&args.network, &args.publish, args.ip, root)?,
+        network: args.networks.asked(root)?,
+        lookup: args.networks.lookup(root)?,
         env: environment(&args)?,
         image,
         command: words.collect(),

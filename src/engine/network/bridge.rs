@@ -3,8 +3,10 @@
 use super::{DEFAULT, Error, Network, filter};
 use crate::kernel::address::{self, Net};
 use crate::kernel::netlink::Socket;
-use crate::kernel::{OrSys, link};
+use crate::kernel::link::{self, Mac};
+use crate::kernel::OrSys;
 use nix::errno::Errno;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 /// What is told apart by the skiff root: two roots on one host do not share a bridge. The usual root
@@ -16,6 +18,13 @@ pub fn suffix(root: &Path) -> String {
     // FNV-1a: short, and no secret.
     let hash = root.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
     format!("-{:06x}", hash & 0xff_ffff)
+}
+
+/// A hardware address made from the other. The second bit of the first byte: made up, no card has it
+/// (IEEE 802).
+pub(super) fn mac(address: Ipv4Addr) -> Mac {
+    let [a, b, c, d] = address.octets();
+    [0x02, 0x42, a, b, c, d]
 }
 
 /// A bridge's name: 15 letters at most (IFNAMSIZ).
@@ -32,7 +41,7 @@ pub fn ensure(root: &Path, network: &Network) -> Result<bool, Error> {
     let socket = Socket::route()?;
     let found = match link::named(&socket, &network.bridge)? {
         Some(found) => found,
-        None => match link::add_bridge(&socket, &network.bridge) {
+        None => match link::add_bridge(&socket, &network.bridge, mac(network.gateway)) {
             // Another skiff was quicker.
             Err(e) if e.errno == Errno::EEXIST => link::named(&socket, &network.bridge)?.ok_or(e)?,
             other => {

@@ -1,10 +1,11 @@
 //! A container's place in a network: an address, leased by a symbolic link.
 
-use super::{Error, Network, Networks, subnet};
+use super::{Error, Network, Networks, bridge, subnet};
 use crate::kernel::address::Net;
 use crate::kernel::link::Mac;
 use crate::kernel::OrSys;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
 /// What a container has of a network; kept in its record.
@@ -22,13 +23,23 @@ pub struct Endpoint {
     pub address: Net,
     /// Where to send what is not for this subnet; none on an internal network.
     pub gateway: Option<Ipv4Addr>,
+    /// The bridge's own address, where the network's resolver is.
+    #[serde(default = "unspecified")]
+    pub resolver: Ipv4Addr,
     /// The hardware address, made from the other.
     pub mac: Mac,
+    /// Further names that it has there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+}
+
+/// Of a record from before there were resolvers.
+fn unspecified() -> Ipv4Addr {
+    Ipv4Addr::UNSPECIFIED
 }
 
 impl Endpoint {
     fn new(network: &Network, address: Ipv4Addr, container: &str, nth: usize) -> Self {
-        let [a, b, c, d] = address.octets();
         Self {
             network: network.name.clone(),
             id: network.id.clone(),
@@ -37,8 +48,9 @@ impl Endpoint {
             link: format!("ve{}{nth:x}", &container[..12]),
             address: Net { address, length: network.subnet.length },
             gateway: (!network.internal).then_some(network.gateway),
-            // The second bit of the first byte: made up here, no card has it (IEEE 802).
-            mac: [0x02, 0x42, a, b, c, d],
+            resolver: network.gateway,
+            mac: bridge::mac(address),
+            aliases: Vec::new(),
         }
     }
 }
@@ -85,11 +97,18 @@ impl Networks {
     }
 }
 
+impl Networks {
+    /// The addresses that somebody has.
+    pub(super) fn addresses(&self, network: &Network) -> HashSet<Ipv4Addr> {
+        let entries = std::fs::read_dir(self.leases(network)).into_iter().flatten().flatten();
+        entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect()
+    }
+}
+
 /// The addresses that nobody has, lowest first. What is taken is read once: a thousand containers are
 /// one reading of a folder, not a thousand tries.
 fn free(networks: &Networks, network: &Network) -> impl Iterator<Item = Ipv4Addr> {
-    let entries = std::fs::read_dir(networks.leases(network)).into_iter().flatten().flatten();
-    let taken: std::collections::HashSet<Ipv4Addr> = entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+    let taken = networks.addresses(network);
     let (subnet, gateway) = (network.subnet, network.gateway);
     let all = u32::from(subnet.first()) + 1..u32::from(subnet.broadcast());
     all.map(Ipv4Addr::from).filter(move |a| *a != gateway && !taken.contains(a))

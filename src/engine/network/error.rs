@@ -108,6 +108,17 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The network's resolver did not come up.
+    #[error("cannot start the resolver of the network {network}: {reason}")]
+    Resolver {
+        /// The network.
+        network: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The default bridge has no names.
+    #[error("network-scoped alias is supported only for containers in user defined networks")]
+    NoAlias,
     /// Asked for by an ordinary user.
     #[error("cannot join the network {name}: EPERM")]
     Rootless {
@@ -145,6 +156,7 @@ impl Explain for Error {
             Self::BadPort { .. } => "-p [ADDRESS:][HOSTPORT:]PORT[/udp], such as -p 8080:80 or -p 127.0.0.1:5353:53/udp".into(),
             Self::PortTaken { port, .. } => format!("another port, or find who has it: ss -ltnup sport = :{}", port.host_port),
             Self::NowhereToPublish { .. } => "leave --network out, or --network bridge".into(),
+            Self::NoAlias => "skiff network create NAME, then --network NAME".into(),
             Self::NotPublished { container, .. } => format!("skiff port {container} lists what is; -p publishes at run"),
             Self::Rootless { .. } => "--network host or --network none, or run it with sudo".into(),
             Self::System(e) => return e.hint(),

@@ -3,7 +3,7 @@
 //! What is taken is noted in the container's record before anything can run, so that what a killed
 //! `skiff` left is found by `system prune`.
 
-use super::{Endpoint, Error, Network, Networks, Published, bridge, filter};
+use super::{Endpoint, Error, Network, Networks, Published, bridge, dns, filter};
 use crate::engine::container::{Container, Status};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
@@ -16,6 +16,8 @@ pub struct Wish {
     pub networks: Vec<String>,
     /// An address in the first of them.
     pub address: Option<Ipv4Addr>,
+    /// Further names in them.
+    pub aliases: Vec<String>,
     /// Ports of the host.
     pub ports: Vec<Published>,
 }
@@ -56,7 +58,9 @@ fn fill(root: &Path, wish: &Wish, id: &str, joined: &mut Joined) -> Result<(), E
             publish_again(root, &networks)?;
         }
         let asked = wish.address.filter(|_| nth == 0);
-        joined.endpoints.push(networks.lease(network, id, asked, nth)?);
+        let endpoint = networks.lease(network, id, asked, nth)?;
+        joined.endpoints.push(Endpoint { aliases: wish.aliases.clone(), ..endpoint });
+        dns::ensure(root, network)?;
     }
     for port in &wish.ports {
         let mut port = *port;
@@ -77,11 +81,28 @@ fn found(networks: &Networks, names: &[String]) -> Result<Vec<Network>, Error> {
 fn publish_again(root: &Path, networks: &Networks) -> Result<(), Error> {
     for network in networks.all()?.iter().filter(|n| !networks.users(n).is_empty()) {
         bridge::ensure(root, network)?;
+        dns::publish_again(root, network)?;
     }
     for container in Container::all(root).iter().filter(|c| c.status() == Status::Running && !c.record.ports.is_empty()) {
         if let Some(endpoint) = container.record.endpoints.first() {
             filter::publish(root, &container.record.ports, endpoint.address.address)?;
         }
+    }
+    Ok(())
+}
+
+/// Makes whole again what a flush of the rules, a restart of the host's network or a kill took from the
+/// containers that run. Nothing where nothing runs.
+pub fn mend(root: &Path) -> Result<(), Error> {
+    let networks = Networks::open(root);
+    if !crate::kernel::userns::is_host_root() {
+        return Ok(());
+    }
+    for network in networks.all()?.iter().filter(|n| !networks.users(n).is_empty()) {
+        if bridge::ensure(root, network)? {
+            publish_again(root, &networks)?;
+        }
+        dns::ensure(root, network)?;
     }
     Ok(())
 }

@@ -14,8 +14,10 @@
 //! What Docker does more: IPv6, overlay and macvlan drivers, a proxy in user space.
 
 pub mod bridge;
+pub mod dns;
 pub mod endpoint;
 pub mod error;
+pub mod etc;
 pub mod filter;
 pub mod join;
 pub mod port;
@@ -24,6 +26,7 @@ pub mod subnet;
 
 pub use endpoint::Endpoint;
 pub use error::Error;
+pub use etc::Lookup;
 pub use join::{Joined, Wish};
 pub use port::Published;
 pub use store::Networks;

@@ -146,6 +146,7 @@ impl Networks {
         }
         bridge::remove(&self.root, network)?;
         let _ = std::fs::remove_dir_all(self.leases(network));
+        let _ = std::fs::remove_file(self.folder().join(format!("{}.dns", network.id)));
         std::fs::remove_file(self.file(&network.name)).or_sys_with(|| format!("remove the network {}", network.name))?;
         if self.all()?.is_empty() {
             bridge::remove_table(&self.root)?;
@@ -186,7 +187,7 @@ impl Networks {
     }
 
     /// One writer at a time.
-    fn lock(&self) -> Result<nix::fcntl::Flock<File>, Error> {
+    pub(super) fn lock(&self) -> Result<nix::fcntl::Flock<File>, Error> {
         let folder = self.folder();
         std::fs::create_dir_all(&folder).or_sys_with(|| format!("make {}", folder.display()))?;
         let file = File::create(folder.join(".lock")).or_sys_with(|| format!("open {}", folder.display()))?;

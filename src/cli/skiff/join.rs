@@ -1,0 +1,94 @@
+//! `--network`, `-p`, `--dns` and their like: how a container is connected, as Docker's command line has it.
+
+use crate::engine::container::Container;
+use crate::engine::network::{self, Lookup, Published, Wish, etc};
+use crate::engine::request::Network;
+use crate::engine::{Error, life};
+use crate::kernel::ns::Ns;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+/// What of the command line says it; the same for `run` and `create`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Options {
+    /// none, host, bridge, a network's name, or container:NAME [default: none, and bridge with -p]
+    #[arg(long, alias = "net", value_name = "NETWORK")]
+    network: Vec<String>,
+    /// Publish a port of the container on the host
+    #[arg(short, long, value_name = "[ADDRESS:][HOSTPORT:]PORT[/udp]")]
+    publish: Vec<String>,
+    /// An address of the network, instead of the next free one
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<Ipv4Addr>,
+    /// A further name for it in its networks
+    #[arg(long, alias = "net-alias", value_name = "NAME")]
+    network_alias: Vec<String>,
+    /// Who is asked for names of the world, instead of those whom the host asks
+    #[arg(long, value_name = "ADDRESS")]
+    dns: Vec<IpAddr>,
+    /// A domain in which short names are tried; . for none
+    #[arg(long, value_name = "DOMAIN")]
+    dns_search: Vec<String>,
+    /// A word for the options of resolv.conf(5), such as ndots:2
+    #[arg(long, alias = "dns-opt", value_name = "OPTION")]
+    dns_option: Vec<String>,
+    /// A line more in /etc/hosts; the address host-gateway is the host
+    #[arg(long, value_name = "NAME:ADDRESS")]
+    add_host: Vec<String>,
+}
+
+impl Options {
+    /// The network that was asked for.
+    pub fn asked(&self, root: &Path) -> Result<Network, Error> {
+        let mut ports = Vec::new();
+        for text in &self.publish {
+            ports.extend(Published::parse(text)?);
+        }
+        let alone = match self.network.as_slice() {
+            [] if ports.is_empty() && self.ip.is_none() => Some(Network::None),
+            [one] if one == "none" => Some(Network::None),
+            [one] if one == "host" => Some(Network::Host),
+            [one] => match one.strip_prefix("container:") {
+                Some(name) => Some(Network::At(Ns::Net.path(life::process(&Container::find(root, name)?)?.pid()))),
+                None => None,
+            },
+            _ => None,
+        };
+        if let Some(alone) = alone {
+            return match ports.first() {
+                // With the host's network there is nothing to publish, and Docker says so and goes on.
+                Some(port) if alone != Network::Host => Err(network::Error::NowhereToPublish { port: *port }.into()),
+                _ => Ok(alone),
+            };
+        }
+        let networks = if self.network.is_empty() { vec![network::DEFAULT.to_owned()] } else { self.network.clone() };
+        if !self.network_alias.is_empty() && networks.iter().all(|n| n == network::DEFAULT) {
+            return Err(network::Error::NoAlias.into());
+        }
+        Ok(Network::Joined(Wish { networks, address: self.ip, aliases: self.network_alias.clone(), ports }))
+    }
+
+    /// How it is to find names.
+    pub fn lookup(&self, root: &Path) -> Result<Lookup, Error> {
+        let like = match self.network.as_slice() {
+            [one] => one.strip_prefix("container:").map(|name| Container::find(root, name)).transpose()?.map(|c| c.id().to_owned()),
+            _ => None,
+        };
+        let hosts = self.add_host.iter().map(|text| added(text)).collect::<Result<_, _>>()?;
+        Ok(Lookup { servers: self.dns.clone(), search: self.dns_search.clone(), options: self.dns_option.clone(), hosts, like })
+    }
+}
+
+/// One `--add-host`. A name has no colon, an IPv6 address may have many.
+fn added(text: &str) -> Result<(String, String), Error> {
+    let bad = |reason: &str| Error::Option { option: "--add-host", value: text.to_owned(), reason: reason.to_owned(), example: "--add-host db:10.0.0.5" };
+    let (name, address) = text.split_once([':', '=']).ok_or_else(|| bad("it is NAME:ADDRESS"))?;
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        return Err(bad("it has no name"));
+    }
+    if address != etc::HOST_GATEWAY && address.parse::<IpAddr>().is_err() {
+        return Err(bad(&format!("invalid IP address in add-host: {address:?}")));
+    }
+    Ok((name.to_owned(), address.to_owned()))
+}
