@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// What of the command line says it; the same for `run` and `create`.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Options {
+pub struct Joining {
     /// none, host, bridge, a network's name, or container:NAME [default: none, and bridge with -p]
     #[arg(long, alias = "net", value_name = "NETWORK")]
     network: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Options {
     add_host: Vec<String>,
 }
 
-impl Options {
+impl Joining {
     /// The network that was asked for.
     pub fn asked(&self, root: &Path) -> Result<Network, Error> {
         let mut ports = Vec::new();

@@ -3,7 +3,6 @@
 use super::format::{self, List};
 use super::ps::created_at;
 use super::{Outcome, boxed, each, show};
-pub use super::join::Options;
 use crate::engine::container::Container;
 use crate::engine::network::{self, Network, Networks, Wanted};
 use crate::kernel::address::Net;

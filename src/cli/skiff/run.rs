@@ -88,7 +88,7 @@ pub struct Options {
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pids_limit: Option<i64>,
     #[command(flatten)]
-    networks: super::network::Options,
+    networks: super::join::Joining,
     /// Add a capability
     #[arg(long, value_name = "CAPABILITY")]
     cap_add: Vec<String>,
