@@ -247,6 +247,12 @@ pub enum Root {
     Own,
     /// The host's.
     Host,
+    /// Above that of one of its ancestors.
+    Escaped,
+    /// That of its mount namespace.
+    Pivoted,
+    /// One from which no mount leads to the host's.
+    Sealed,
     /// Of this file system type.
     Type(String),
     /// The same read-only layers as that of another check's process.

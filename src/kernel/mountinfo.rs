@@ -14,6 +14,8 @@ pub struct Mount {
     pub id: u64,
     /// The mount that it lies on.
     pub parent: u64,
+    /// The file system's device, `major:minor`.
+    pub device: String,
     /// Which part of its file system is shown; `/` unless it is a bind.
     pub root: PathBuf,
     /// Where it is, relative to the reading process's root.
@@ -56,12 +58,14 @@ fn line(line: &str) -> Option<Mount> {
     let list = |text: &str| text.split(',').map(unescape).collect::<Vec<_>>();
     let id = left.next()?.parse().ok()?;
     let parent = left.next()?.parse().ok()?;
-    let root = PathBuf::from(unescape(left.nth(1)?));
+    let device = left.next()?.to_owned();
+    let root = PathBuf::from(unescape(left.next()?));
     let target = PathBuf::from(unescape(left.next()?));
     let options = list(left.next()?);
     Some(Mount {
         id,
         parent,
+        device,
         root,
         target,
         options,
@@ -106,7 +110,7 @@ mod tests {
     fn a_line_with_optional_fields_and_escapes_is_read_whole() {
         let text = r"36 35 98:0 /mnt1 /mnt\0402 rw,noatime shared:1 master:2 - overlay overlay rw,lowerdir=/a:/b,upperdir=/u";
         let mount = &parse(text)[0];
-        assert_eq!(mount.target, PathBuf::from("/mnt 2"));
+        assert_eq!((mount.device.as_str(), mount.target.as_path()), ("98:0", std::path::Path::new("/mnt 2")));
         assert_eq!(mount.propagation, ["shared:1", "master:2"]);
         assert_eq!(mount.super_option("lowerdir"), Some("/a:/b"));
     }

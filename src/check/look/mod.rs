@@ -13,6 +13,7 @@ mod mounted;
 mod namespace;
 mod network;
 mod permission;
+mod root;
 mod viewer;
 
 use super::machine::{Machine, Seen};

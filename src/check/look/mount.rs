@@ -52,6 +52,9 @@ fn shown_namespace(seen: &Seen) -> Result<u64, Errno> {
 pub(super) fn root(wanted: &Root, seen: &Seen, chosen: &BTreeMap<&str, &Seen>) -> Fact {
     let at = format!("/proc/{}/root", seen.pid());
     match wanted {
+        Root::Escaped => super::root::escaped(seen),
+        Root::Pivoted => super::root::pivoted(seen),
+        Root::Sealed => super::root::sealed(seen),
         Root::Own | Root::Host => {
             let expected = if *wanted == Root::Own { "a root file system of its own" } else { "the host's root file system" };
             let (Ok(theirs), Ok(ours)) = (std::fs::metadata(format!("{at}/.")), std::fs::metadata("/")) else {
@@ -65,6 +68,8 @@ pub(super) fn root(wanted: &Root, seen: &Seen, chosen: &BTreeMap<&str, &Seen>) -
             let at = format!("/proc/{}/mountinfo", seen.pid());
             match root_mount(seen) {
                 Some(mount) => Fact::is(mount.fstype == *fstype, format!("a root of type {fstype}"), mount.fstype, at),
+                // chroot into a directory: no mount begins there, so its table has no line for `/`.
+                None if seen.process().and_then(|p| p.mounts()).is_ok() => Fact::is(false, format!("a root of type {fstype}"), "a directory, where no mount begins", at),
                 None => Fact::unknown(format!("a root of type {fstype}"), "not readable", at),
             }
         }

@@ -14,7 +14,7 @@ const FOLDERS: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/
 
 /// The host's programs that are taken where there is no busybox. Only `sh` must be there.
 pub(super) const TOOLS: &[&str] = &[
-    "awk", "basename", "cat", "chgrp", "chmod", "chown", "cmp", "cp", "cut", "date", "dd", "df", "dirname", "dmesg", "du",
+    "awk", "basename", "cat", "chgrp", "chmod", "chown", "chroot", "cmp", "cp", "cut", "date", "dd", "df", "dirname", "dmesg", "du",
     "echo", "env", "expr", "false", "find", "free", "getent", "grep", "groups", "gzip", "head", "hostname", "id", "ip", "kill",
     "ln", "ls", "md5sum", "mkdir", "mkfifo", "mknod", "mktemp", "mount", "mountpoint", "mv", "nc", "nice", "nohup", "nproc",
     "nsenter", "od", "pgrep", "pidof", "ping", "pivot_root", "pkill", "printenv", "printf", "ps", "pwd", "readlink", "realpath",
