@@ -199,7 +199,7 @@ fn a_limit_of_few_open_files_leaves_room_to_start() {
 fn a_paused_container_stands_still_until_it_is_let_go_on_or_killed() {
     require!(Root);
     let room = with_a_box(&[], &["sh", "-c", "while :; do :; done"]);
-    let pid: i32 = stdout(&mut room.skiff(&["inspect", "-f", "{{.Pid}}", "box"])).trim().parse().expect("a pid");
+    let pid: i32 = stdout(&mut room.skiff(&["inspect", "-f", "{{.State.Pid}}", "box"])).trim().parse().expect("a pid");
     let spent = || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
         let fields: Vec<String> = stat.rsplit_once(") ").expect("stat").1.split(' ').map(String::from).collect();

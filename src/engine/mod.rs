@@ -16,6 +16,7 @@ pub mod defaults;
 pub mod enter;
 pub mod error;
 pub mod find;
+pub mod health;
 pub mod hold;
 pub mod host;
 pub mod init;
@@ -39,6 +40,7 @@ pub mod start;
 pub mod step;
 pub mod steps;
 pub mod stepwise;
+pub mod top;
 mod userland;
 pub mod volume;
 

@@ -6,6 +6,7 @@
 
 use super::container::Container;
 use super::error::Error;
+use super::health::Check;
 use super::network::{Endpoint, Lookup, Published};
 use super::request::Request;
 use super::restart::Policy;
@@ -89,6 +90,9 @@ pub struct Record {
     /// How often that has happened since it was started by hand.
     #[serde(default)]
     pub restarts: u32,
+    /// Its health check, the image's among what was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Check>,
     /// The signal that stops it, a name or a number; SIGTERM where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
@@ -134,6 +138,7 @@ impl Record {
             labels,
             restart: asked.restart,
             restarts: 0,
+            health: None,
             stop_signal: asked.stop_signal.clone().or_else(|| of_image.stop_signal().clone()),
             stop_timeout: asked.stop_timeout,
             endpoints: Vec::new(),

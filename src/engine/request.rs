@@ -2,6 +2,7 @@
 //! plain values. `config` turns it into an OCI runtime config. Kept as request.json in the container's
 //! folder, so that `start` can do the same again.
 
+use super::health::Check;
 use super::network::Wish;
 use super::restart::Policy;
 use crate::kernel::cgroup::Limits;
@@ -119,6 +120,8 @@ pub struct Request {
     pub labels: BTreeMap<String, String>,
     /// What happens when its command ends.
     pub restart: Policy,
+    /// Its health check, over the image's.
+    pub health: Check,
     /// The signal that stops it, instead of the image's.
     pub stop_signal: Option<String>,
     /// Seconds from that to SIGKILL.

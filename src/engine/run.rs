@@ -10,6 +10,7 @@ use super::container::{Container, Record, Status};
 use super::find::{check_name, fresh_id};
 use super::error::Error;
 use super::hold::{Started, spawn_straight};
+use super::health::Check;
 use super::host::Host;
 use super::names;
 use super::plan::{Place, Plan};
@@ -89,6 +90,7 @@ pub(super) fn blank(store: &Path, request: &Request, image: &Image) -> Result<Re
         None => names::for_id(&id),
     };
     let mut record = Record::creating(id, name, request, image, Vec::new());
+    record.health = Check::effective(&request.health, store, image);
     record.mounts = volume::attach::attach(store, request, image, &record.id)?;
     Ok(record)
 }

@@ -1,11 +1,12 @@
-//! `skiff inspect`: a container's record, its config, and what the kernel says; or an image's document.
+//! `skiff inspect`: a container's document, or an image's; or what the kernel says of a container.
 
 use super::format::inspection;
-use super::images::document::document;
+use super::document;
+use super::images::document::document as image_document;
+use super::ordered::Ordered;
 use super::show;
-use super::{Outcome, boxed, ps};
-use crate::engine::container::{Container, Status};
-use crate::engine::enter::config_of;
+use super::{Outcome, boxed};
+use crate::engine::container::Container;
 use crate::engine::error::Error;
 use crate::image::Store;
 use crate::kernel::Explain;
@@ -41,7 +42,7 @@ enum Kind {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Document {
-    Container(serde_json::Value),
+    Container(Ordered),
     Image(Box<super::images::document::Document>),
 }
 
@@ -69,27 +70,19 @@ pub fn run(args: &Inspect, root: &Path) -> Outcome {
 
 fn find(kind: Option<Kind>, name: &str, root: &Path) -> Result<Document, Box<dyn Explain>> {
     let store = Store::open(root);
-    let image = || store.resolve(name).map_err(boxed).and_then(|image| document(&store, &image));
+    let image = || store.resolve(name).map_err(boxed).and_then(|image| image_document(&store, &image));
     if kind == Some(Kind::Image) {
         return image().map(|d| Document::Image(Box::new(d)));
     }
     match Container::find(root, name) {
-        Ok(container) => Ok(Document::Container(describe(&container))),
+        Ok(container) => Ok(Document::Container(document::document(&container))),
         Err(error @ Error::NoContainer { .. }) if kind.is_none() => image().map(|d| Document::Image(Box::new(d))).map_err(|_| boxed(error)),
         Err(error) => Err(boxed(error)),
     }
 }
 
-fn describe(container: &Container) -> serde_json::Value {
-    let mut entry = ps::describe(container);
-    entry["Path"] = container.folder().to_string_lossy().into();
-    entry["OOMKilled"] = container.record.oom_killed.into();
-    entry["Config"] = config_of(container).ok().and_then(|c| serde_json::to_value(c).ok()).unwrap_or_default();
-    entry
-}
-
 fn kernel(container: &Container) -> Result<(), Error> {
-    if container.record.pid == 0 || !matches!(container.status(), Status::Running | Status::Creating) {
+    if container.record.pid == 0 || !container.status().is_live() {
         return Err(Error::NotRunning { name: container.name().to_owned() });
     }
     let view = View::of(container.record.pid)?;

@@ -1,6 +1,7 @@
 //! `skiff`: one file a subcommand. Words, flags and exit codes are Docker's.
 
 mod build;
+mod document;
 mod exec;
 mod format;
 mod images;
@@ -10,7 +11,10 @@ mod life;
 mod logs;
 mod mounts;
 mod network;
+mod ordered;
 mod ps;
+mod tree;
+mod which;
 mod registry;
 mod run;
 mod settings;

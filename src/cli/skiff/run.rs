@@ -3,8 +3,10 @@
 use super::settings::{self, Settings};
 use super::{Outcome, boxed, clamp};
 use crate::engine::error::Error;
+use crate::engine::health::Check;
 use crate::engine::host::Host;
 use crate::engine::request::{Request, Seccomp};
+use crate::engine::restart::Policy as Restart;
 use crate::engine::run as engine;
 use crate::image::registry::Policy;
 use crate::image::registry::manifest::Platform;
@@ -153,6 +155,10 @@ pub fn run(args: Run, root: &Path) -> Outcome {
     let (dry_run, step, detach) = (args.dry_run, args.step, args.detach);
     let id_file = args.options.settings.cidfile();
     let (request, image, host) = asked(args.options, detach, root)?;
+    // The monitor will enter it, or start it again with what it wrote.
+    if request.detach && (request.restart != Restart::No || Check::effective(&request.health, root, &image).is_some()) {
+        super::seal();
+    }
     let id_file = settings::id_file(id_file).map_err(boxed)?;
     if dry_run {
         let plan = engine::plan(root, &request, &image, &host).map_err(boxed)?;

@@ -3,6 +3,7 @@
 
 use super::run::option;
 use crate::engine::error::Error;
+use crate::engine::health::{self, Check};
 use crate::engine::life;
 use crate::engine::request::Request;
 use crate::engine::restart::Policy;
@@ -31,6 +32,24 @@ pub struct Settings {
     /// Seconds from that to SIGKILL [default: 10]
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
     stop_timeout: Option<i64>,
+    /// Run this inside again and again, by /bin/sh; exit code 0 is healthy
+    #[arg(long, value_name = "COMMAND")]
+    health_cmd: Option<String>,
+    /// From one check to the next [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    health_interval: Option<u64>,
+    /// How long one may take [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    health_timeout: Option<u64>,
+    /// From the start, in which failures do not count [default: 0s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    health_start_period: Option<u64>,
+    /// Failures in a row that make it unhealthy [default: 3]
+    #[arg(long, value_name = "NUMBER")]
+    health_retries: Option<u64>,
+    /// No health check, whatever the image says
+    #[arg(long, conflicts_with_all = ["health_cmd", "health_interval", "health_timeout", "health_start_period", "health_retries"])]
+    no_healthcheck: bool,
     /// Write the container's id to a file that is not there yet
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
@@ -47,15 +66,36 @@ impl Settings {
         if let Some(signal) = &self.stop_signal {
             life::signal_number(signal)?;
         }
+        request.health = self.health();
         request.stop_signal = self.stop_signal;
         request.stop_timeout = self.stop_timeout;
         Ok(())
+    }
+
+    fn health(&self) -> Check {
+        let test = match &self.health_cmd {
+            Some(line) => vec!["CMD-SHELL".to_owned(), line.clone()],
+            None if self.no_healthcheck => vec!["NONE".to_owned()],
+            None => Vec::new(),
+        };
+        Check {
+            test,
+            interval: self.health_interval.unwrap_or(0),
+            timeout: self.health_timeout.unwrap_or(0),
+            start_period: self.health_start_period.unwrap_or(0),
+            retries: self.health_retries.unwrap_or(0),
+        }
     }
 
     /// Where the id is to be written.
     pub fn cidfile(&self) -> Option<PathBuf> {
         self.cidfile.clone()
     }
+}
+
+/// A duration as Go writes it, in nanoseconds.
+fn duration(text: &str) -> Result<u64, String> {
+    health::nanos(text).filter(|n| *n >= 1_000_000 || *n == 0).ok_or_else(|| "it is a duration of a millisecond or more, such as 30s, 1m30s or 500ms".to_owned())
 }
 
 /// The file for the id, which must not be there yet. Opened once nothing is handed over any more.

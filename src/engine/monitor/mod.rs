@@ -5,9 +5,11 @@
 //! the monitor: see [`watch`].
 
 mod again;
+mod checks;
 mod watch;
 
 use super::error::Error;
+use super::health;
 use super::hold::Started;
 use super::log::Log;
 use super::relay::{self, Signals, Stream};
@@ -113,6 +115,9 @@ impl Monitor<'_> {
             None => (std::fs::File::open("/dev/null").or_sys("open /dev/null")?.into(), None),
         };
         let stdio = if self.request.tty { Vec::new() } else { std::iter::once(input).chain(theirs).collect() };
+        if self.prepared.container.record.health.is_some() {
+            health::Report::default().write(&self.prepared.container)?;
+        }
         let mut started = run::start(&mut self.prepared, stdio)?;
         if let Some(master) = started.terminal.take() {
             streams = vec![Log::stream(&self.log, master, "stdout")];

@@ -5,19 +5,19 @@
 //! first, made once the command runs: it shares the lock, so that the container is never taken for an
 //! abandoned one, and it has the read ends of the container's pipes, so that what was written last is
 //! not lost. It waits for one thing, the monitor's end, by a pidfd; then it goes on in the monitor's
-//! place, and makes a second of its own. When it is the second that is killed, the monitor makes
+//! place, and makes a second of its own. Meanwhile it runs the health checks, if there are any. When it is the second that is killed, the monitor makes
 //! another. See it live: `pgrep -P MONITOR`, and the pids in the container's file `lock`.
 //!
 //! Left out: both killed at once. `skiff system resume` brings back what such a blow, or a reboot, ended.
 
+use super::checks::ends_within;
 use super::{Monitor, Running};
 use crate::engine::container::{Container, Status};
 use crate::engine::relay::{self, Beside};
 use crate::engine::restart::Policy;
 use crate::kernel::SysError;
 use crate::kernel::pidfd::{self, Fork, Pidfd};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
 use std::os::fd::AsFd;
 
@@ -54,7 +54,8 @@ impl Monitor<'_> {
             if let Some(old) = self.watch.take() {
                 old.end();
             }
-            if self.prepared.container.record.restart != Policy::No {
+            let record = &self.prepared.container.record;
+            if record.restart != Policy::No || record.health.is_some() {
                 match self.be_watched() {
                     // From here on this is the second process.
                     Ok(None) => return self.take_over(running),
@@ -78,7 +79,7 @@ impl Monitor<'_> {
         match pidfd::fork()? {
             Fork::Parent(pid) => Ok(Some(Watch { process: Pidfd::open(pid)? })),
             Fork::Child => {
-                wait_for(&own);
+                self.check_until_the_end_of(&own);
                 Ok(None)
             }
         }
@@ -94,12 +95,8 @@ impl Monitor<'_> {
         if container.record.status == Status::Restarting {
             return container.record.exit_code;
         }
-        wait_for(&running.started.process);
+        let _ = ends_within(&running.started.process, None);
         relay::drain(&mut running.streams, &mut vec![0; 64 * 1024]);
         KILLED
     }
-}
-
-fn wait_for(process: &Pidfd) {
-    while poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE) == Err(Errno::EINTR) {}
 }

@@ -3,7 +3,7 @@
 //! Mechanism: JSON. Docker's format is the OCI's with conditions on top: a group of calls can ask
 //! for capabilities, a kernel version or a machine. Once those are decided, an OCI `linux.seccomp`
 //! is left, which runc, crun and this engine's own compiler all take.
-//! See it live: `skiff inspect NAME`, under `linux.seccomp`.
+//! See it live: `linux.seccomp` in the file that `skiff inspect -f '{{.OCIConfigPath}}' NAME` names.
 //! Contract: pure.
 //! Left out: Docker's oldest format, with one `name` for each entry.
 

@@ -37,7 +37,7 @@ pub(super) fn disk(store: &Store) -> u64 {
 }
 
 /// Bytes of all files below a folder, or of one file.
-fn tree(path: &Path) -> u64 {
+pub(in crate::cli::skiff) fn tree(path: &Path) -> u64 {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => fs::read_dir(path).into_iter().flatten().flatten().map(|e| tree(&e.path())).sum(),
         Ok(metadata) => metadata.blocks() * 512,
