@@ -192,6 +192,12 @@ fn chapter_07_image_vs_container_is_as_it_says() {
 }
 
 #[test]
+fn chapter_09_dockerfile_is_as_it_says() {
+    require!(Root, Tool("tar"));
+    chapter_holds("09-dockerfile");
+}
+
+#[test]
 fn every_chapter_of_the_course_is_typed_here() {
     let text = std::fs::read_to_string(checkout().join("tests/chapters.rs")).expect("this file");
     for folder in &course().folders {

@@ -86,3 +86,78 @@ fn a_folder_of_files_is_no_image() {
     let answered = verdict(room.path(), "{ layers: { count: 1 } }");
     assert_eq!((answered.outcome, answered.evidence[0].meaning.as_str()), (Outcome::NotYet, "no image here"));
 }
+
+#[test]
+fn a_text_is_found_in_any_layer_hidden_or_not_and_in_the_config() {
+    let room = Room::new();
+    // Longer than what is searched at a time, with the word across the seam.
+    let long = format!("{}swordfish{}", "x".repeat((256 << 10) - 512 - 4), "y".repeat(1000));
+    layout(room.path(), &[layer("etc/token", &long), layer("etc/.wh.token", "")]);
+    let found = |text: &str| {
+        let answered = verdict(room.path(), &format!("{{ nowhere: {text} }}"));
+        (answered.outcome, answered.evidence[1].found.clone())
+    };
+    assert_eq!(found("swordfish"), (Outcome::NotYet, "it is in layer 1 of 2".into()));
+    assert_eq!(found("wh.token"), (Outcome::NotYet, "it is in layer 2 of 2".into()));
+    assert_eq!(found("seven"), (Outcome::NotYet, "it is in the config".into()));
+    assert_eq!(found("sawfish"), (Outcome::Passed, "it is not there".into()));
+}
+
+#[test]
+fn layers_are_weighed_unpacked_and_compared_with_another_images() {
+    let room = Room::new();
+    let at = |name: &str| room.path().join(name);
+    layout(&at("one"), &[layer("a", "1"), layer("b", "22"), layer("c", "333")]);
+    layout(&at("two"), &[layer("a", "1"), layer("b", "22"), layer("c", "4444"), layer("d", "")]);
+    let ask = |expect: &str| {
+        let text = format!(
+            "[{{ id: one, find: image, where: {{ layout: '{}' }} }}, {{ id: two, find: image, where: {{ layout: '{}' }}, expect: [{expect}] }}]",
+            at("one").display(),
+            at("two").display()
+        );
+        let checks: Vec<Check> = serde_yaml::from_str(&text).expect("the test's own YAML");
+        let last = examine(&checks, &Scene::default()).evidence.pop().expect("evidence");
+        (last.outcome, last.found)
+    };
+    assert_eq!(ask("{ shared: { with: one, layers: 2 } }"), (Outcome::Passed, "2 of 4".into()));
+    assert_eq!(ask("{ shared: { with: one, layers: { at-least: 3 } } }"), (Outcome::NotYet, "2 of 4".into()));
+    assert_eq!(ask("{ shared: { with: one, file: /b } }"), (Outcome::Passed, "it is layer 2".into()));
+    assert_eq!(ask("{ shared: { with: one, file: c } }"), (Outcome::NotYet, "it is layer 3".into()));
+    assert_eq!(ask("{ shared: { with: one, file: e } }"), (Outcome::NotYet, "no layer has such a file".into()));
+    assert_eq!(ask("{ layers: { bytes: { at-most: 7 } } }").0, Outcome::Passed);
+    assert_eq!(ask("{ layers: { bytes: { at-most: 6 } } }"), (Outcome::NotYet, "7 bytes".into()));
+}
+
+#[test]
+fn an_image_in_a_registry_is_fetched_over_http_and_hashed_afresh() {
+    require!(UserNamespaces);
+    let room = Room::new();
+    let registry = support::registry::Served::ours(&room, &[]);
+    let name = |tag: &str| format!("{}/fleet/base:{tag}", registry.host);
+    for tag in ["1", "2"] {
+        support::stdout(&mut room.skiff(&["tag", "base", &name(tag)]));
+        support::stdout(&mut room.skiff(&["push", "-q", &name(tag)]));
+    }
+    let ask = |first: &str, second: &str, expect: &str| {
+        let text = format!("[{{ id: one, find: image, where: {{ registry: '{first}' }} }}, {{ id: two, find: image, where: {{ registry: '{second}' }}, none: not pushed, expect: [{expect}] }}]");
+        let checks: Vec<Check> = serde_yaml::from_str(&text).expect("the test's own YAML");
+        let last = examine(&checks, &Scene::default()).evidence.pop().expect("evidence");
+        (last.outcome, last.meaning, last.found)
+    };
+    assert_eq!(ask(&name("1"), &name("2"), "{ image: { same-as: one } }").0, Outcome::Passed);
+    assert_eq!(ask(&name("1"), &name("2"), "{ image: { differs-from: one }, meaning: one and the same }").1, "one and the same");
+    assert_eq!(ask(&name("1"), &name("2"), "{ layers: { count: 3 } }").0, Outcome::Passed);
+    let (outcome, meaning, found) = ask(&name("1"), &name("3"), "{ layers: { count: 3 } }");
+    assert_eq!((outcome, meaning.as_str()), (Outcome::NotYet, "not pushed"));
+    assert!(found.contains("manifest unknown"), "{found}");
+
+    // A layer whose bytes were changed where the registry keeps them.
+    let blobs = room.skiff_root().join("registry/blobs/sha256");
+    let blob = std::fs::read_dir(&blobs).expect("the registry's own").flatten().max_by_key(|e| e.metadata().expect("there").len()).expect("a blob").path();
+    let mut bytes = std::fs::read(&blob).expect("ours");
+    bytes[1000] ^= 1;
+    std::fs::write(&blob, bytes).expect("ours");
+    let (outcome, _, found) = ask(&name("1"), &name("2"), "{ layers: { count: 3 } }");
+    assert_eq!(outcome, Outcome::NotYet);
+    assert!(found.contains("damaged") || found.contains("blob"), "{found}");
+}

@@ -127,3 +127,9 @@ fn a_reader_that_leaves_early_is_no_error() {
     use std::os::unix::process::ExitStatusExt;
     assert_eq!((output.status.signal(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(13), ""));
 }
+
+#[test]
+fn the_lines_of_a_here_document_are_shown_as_text_and_not_as_commands() {
+    let shown = drydock::learn::render::markdown("```sh\ncat > f <<'END'\nFROM base\nEND\ncat f\n```\n", 80);
+    assert_eq!(shown, "  $ cat > f <<'END'\n  > FROM base\n  > END\n  $ cat f\n");
+}

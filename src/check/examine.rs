@@ -20,11 +20,12 @@ pub fn examine(checks: &[Check], scene: &Scene) -> Verdict {
     }
     let machine = Machine::read(scene);
     let mut chosen: BTreeMap<&str, &Seen> = BTreeMap::new();
+    let mut images: BTreeMap<&str, Saved> = BTreeMap::new();
     let mut evidence = Vec::new();
     for check in checks {
         match check.find {
             Find::Process => evidence.extend(of_processes(check, &machine, &mut chosen)),
-            Find::Image => evidence.extend(of_image(check)),
+            Find::Image => evidence.extend(of_image(check, &mut images)),
             _ => evidence.extend(of_thing(check, &machine, &chosen)),
         }
     }
@@ -145,7 +146,7 @@ fn of_thing(check: &Check, machine: &Machine, chosen: &BTreeMap<&str, &Seen>) ->
 }
 
 /// A saved image: what is damaged or no image is told once, before anything is asked of it.
-fn of_image(check: &Check) -> Vec<Evidence> {
+fn of_image<'c>(check: &'c Check, images: &mut BTreeMap<&'c str, Saved>) -> Vec<Evidence> {
     let evidence = |outcome, found: String, at: String, meaning: String| Evidence {
         check: check.id.clone(),
         outcome,
@@ -162,8 +163,10 @@ fn of_image(check: &Check) -> Vec<Evidence> {
         }
         Ok(saved) => {
             let found = evidence(Outcome::Passed, format!("image {}", saved.id()), saved.path.clone(), String::new());
-            let judged = check.expect.iter().map(|e| told(check, e, look::image::look(&e.that, &saved)));
-            std::iter::once(found).chain(judged).collect()
+            let judged = check.expect.iter().map(|e| told(check, e, look::image::look(&e.that, &saved, images)));
+            let evidence = std::iter::once(found).chain(judged).collect();
+            images.insert(&check.id, saved);
+            evidence
         }
     }
 }

@@ -69,6 +69,8 @@ pub struct Conditions {
     pub archive: Option<String>,
     /// image: an OCI layout directory.
     pub layout: Option<String>,
+    /// image: a name of one in a registry, such as `127.0.0.1:5000/team/app:1`.
+    pub registry: Option<String>,
     /// event: one of [`super::record::KINDS`]; link: its kind, such as `veth`.
     pub kind: Option<String>,
     /// event exit: the exit code.
@@ -215,6 +217,12 @@ pub enum Assertion {
     Layers(Layers),
     /// image: parts of its config.
     Config(ConfigIs),
+    /// image: layers, from the lowest up, that are those of another check's image.
+    Shared(Shared),
+    /// image: another check's, or not that.
+    Image(Kinship),
+    /// image: a text that stands in none of its layers, and not in its config.
+    Nowhere(Text),
 }
 
 /// Whose.
@@ -379,6 +387,20 @@ pub struct FileIs {
 pub struct Layers {
     /// How many.
     pub count: Option<Count>,
+    /// Bytes of all their files together, unpacked.
+    pub bytes: Option<Count>,
+}
+
+/// Layers that two images have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Shared {
+    /// The id of the check that found the other image.
+    pub with: String,
+    /// How many are the same, counted from the lowest to the first that differs.
+    pub layers: Option<Count>,
+    /// A file whose layer, the uppermost that holds it, is among them.
+    pub file: Option<String>,
 }
 
 /// Parts of an image's config.

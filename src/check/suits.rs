@@ -15,8 +15,10 @@ pub fn problems(checks: &[Check]) -> Vec<String> {
         if checks[..number].iter().any(|c| c.id == check.id) {
             told.push("this id is taken".into());
         }
-        let earlier = |id: &str| checks[..number].iter().any(|c| c.id == id && c.find == Find::Process);
-        told.extend(references(check).into_iter().filter(|id| !earlier(id)).map(|id| format!("`{id}` is no check above it that finds a process")));
+        let wanted = if check.find == Find::Image { Find::Image } else { Find::Process };
+        let thing = if wanted == Find::Image { "an image" } else { "a process" };
+        let earlier = |id: &str| checks[..number].iter().any(|c| c.id == id && c.find == wanted);
+        told.extend(references(check).into_iter().filter(|id| !earlier(id)).map(|id| format!("`{id}` is no check above it that finds {thing}")));
         found.extend(told.into_iter().map(|problem| format!("check {}: {problem}", check.id)));
     }
     found
@@ -26,7 +28,7 @@ fn conditions(check: &Check) -> Vec<String> {
     let allowed: &[&str] = match check.find {
         Find::Process => &["hostname", "command", "environment", "cgroup", "shell-descendant", "inner-pid", "namespace"],
         Find::Cgroup | Find::File => &["path"],
-        Find::Image => &["archive", "layout"],
+        Find::Image => &["archive", "layout", "registry"],
         Find::Event => &["kind", "command", "cgroup", "status", "signal"],
         Find::Mount => &["at", "type", "source", "seen-by"],
         Find::Link => &["name", "kind", "master", "seen-by"],
@@ -65,6 +67,7 @@ fn set(c: &Conditions) -> Vec<&'static str> {
         ("path", c.path.is_some()),
         ("archive", c.archive.is_some()),
         ("layout", c.layout.is_some()),
+        ("registry", c.registry.is_some()),
         ("kind", c.kind.is_some()),
         ("status", c.status.is_some()),
         ("signal", c.signal.is_some()),
@@ -83,11 +86,11 @@ fn assertion(check: &Check, that: &Assertion) -> Option<String> {
     let suits = match check.find {
         Find::Process => !matches!(
             that,
-            A::Exists(_) | A::Is(_) | A::Contains(_) | A::Sha256(_) | A::Digest(_) | A::Mode(_) | A::Owner(_) | A::Options(_) | A::Propagation(_) | A::Up(_) | A::Layers(_) | A::Config(_)
+            A::Exists(_) | A::Is(_) | A::Contains(_) | A::Sha256(_) | A::Digest(_) | A::Mode(_) | A::Owner(_) | A::Options(_) | A::Propagation(_) | A::Up(_) | A::Layers(_) | A::Config(_) | A::Shared(_) | A::Image(_) | A::Nowhere(_)
         ),
         Find::Cgroup => matches!(that, A::Exists(_) | A::Limit(_) | A::Members(_) | A::Events(_)),
         Find::File => matches!(that, A::Exists(_) | A::Is(_) | A::Contains(_) | A::Sha256(_) | A::Digest(_) | A::Mode(_) | A::Owner(_)),
-        Find::Image => matches!(that, A::Layers(_) | A::File(_) | A::Config(_)),
+        Find::Image => matches!(that, A::Layers(_) | A::File(_) | A::Config(_) | A::Shared(_) | A::Image(_) | A::Nowhere(_)),
         Find::Event => matches!(that, A::Count(_)),
         Find::Mount => matches!(that, A::Exists(_) | A::Count(_) | A::Options(_) | A::Propagation(_)),
         Find::Link => matches!(that, A::Exists(_) | A::Count(_) | A::Up(_)),
@@ -100,6 +103,8 @@ fn assertion(check: &Check, that: &Assertion) -> Option<String> {
         A::Listens(l) if l.tcp.is_none() && l.udp.is_none() => Some("`listens` names no port: expected tcp or udp".into()),
         A::Owner(owner) | A::File(FileIs { owner: Some(owner), .. }) if nobody(owner) => Some("`owner` names nobody: expected uid or gid".into()),
         A::File(file) if check.find == Find::Image && (file.mode.is_some() || file.owner.is_some()) => Some("mode and owner of a file cannot be asked of an image".into()),
+        A::Shared(shared) if shared.layers.is_none() && shared.file.is_none() => Some("`shared` asks for nothing: expected layers or file".into()),
+        A::Image(Kinship::Own | Kinship::Host) => Some("`image` knows same-as and differs-from".into()),
         A::Seccomp(mode) if !["none", "filter"].contains(&mode.0.as_str()) => Some(format!("`seccomp` is none or filter, not {}", mode.0)),
         _ => None,
     }
@@ -115,6 +120,8 @@ fn references(check: &Check) -> Vec<&str> {
                 Kinship::Own | Kinship::Host => None,
             })),
             Assertion::Root(Root::SameLayersAs(id)) => named.push(id),
+            Assertion::Shared(shared) => named.push(&shared.with),
+            Assertion::Image(Kinship::SameAs(id) | Kinship::DiffersFrom(id)) => named.push(id),
             _ => {}
         }
     }

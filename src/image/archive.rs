@@ -26,6 +26,8 @@ use std::thread;
 
 /// The most that is read of one document.
 const DOCUMENT_MAX: u64 = 4 << 20;
+/// How much of a layer is searched at a time.
+const PIECE: u64 = 256 << 10;
 /// Where newer Docker writes an image's whole name.
 pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
@@ -125,7 +127,8 @@ impl Archive {
         Self::of_tar(spool(tar, folder)?, "standard input".to_owned())
     }
 
-    fn of_tar(file: File, shown: String) -> Result<Self, Error> {
+    /// Reads what a tar holds; `shown` is how errors call it.
+    pub(super) fn of_tar(file: File, shown: String) -> Result<Self, Error> {
         let broken = |e: io::Error| broken_tar(&shown, &e);
         let mut at = BTreeMap::new();
         let (slice, meter) = Metered::new(Slice { file: &file, offset: 0, left: u64::MAX });
@@ -227,6 +230,32 @@ impl Archive {
                 let mut bytes = Vec::new();
                 entry.take(DOCUMENT_MAX).read_to_end(&mut bytes).map_err(broken)?;
                 return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where in an image a text stands: in its config, or in a layer's tar, a file's name or content.
+    /// A file that is itself compressed is not looked into.
+    pub fn holding(&self, image: &Packed, text: &str) -> Result<Option<String>, Error> {
+        let stands_in = |bytes: &[u8]| bytes.windows(text.len()).any(|w| w == text.as_bytes());
+        if text.is_empty() || stands_in(&image.config_bytes) {
+            return Ok(Some("the config".into()));
+        }
+        for (number, layer) in image.layers.iter().enumerate() {
+            let mut tar = tar_of(self.layer(layer)?)?;
+            let mut bytes = Vec::new();
+            loop {
+                // What may be the beginning of it is looked at again with what follows.
+                let kept = bytes.len().min(text.len() - 1);
+                bytes.drain(..bytes.len() - kept);
+                let read = tar.by_ref().take(PIECE).read_to_end(&mut bytes).map_err(|e| broken_tar(&self.shown, &e))?;
+                if stands_in(&bytes) {
+                    return Ok(Some(format!("layer {} of {}", number + 1, image.layers.len())));
+                }
+                if read == 0 {
+                    break;
+                }
             }
         }
         Ok(None)
@@ -377,18 +406,24 @@ impl Seek for Slice<'_> {
     }
 }
 
+/// A file in `folder` that has no name any more: it is gone with whoever holds it.
+pub(super) fn nameless(folder: &Path) -> Result<File, Error> {
+    let path = fresh(folder);
+    let file = File::options().read(true).write(true).create_new(true).open(&path).or_sys_with(|| at("create a file in", folder))?;
+    fs::remove_file(&path).or_sys_with(|| at("remove", &path))?;
+    Ok(file)
+}
+
 /// Copies a stream into a file that has no name any more, so that it can be read in any order.
 fn spool(from: impl Read + Send, folder: &Path) -> Result<File, Error> {
-    let path = fresh(folder);
-    let mut file = File::options().read(true).write(true).create_new(true).open(&path).or_sys_with(|| at("create a file in", folder))?;
-    fs::remove_file(&path).or_sys_with(|| at("remove", &path))?;
+    let mut file = nameless(folder)?;
     let spooled = thread::scope(|scope| {
         let (ahead, _) = ahead::read(scope, from, drop);
         layer::copy(ahead, &mut file)
     });
     match spooled {
         Ok(_) => Ok(file),
-        Err(e) if e.raw_os_error().is_some() => Err(e).or_sys_with(|| at("write", &path)).map_err(Into::into),
+        Err(e) if e.raw_os_error().is_some() => Err(e).or_sys_with(|| at("write a file in", folder)).map_err(Into::into),
         Err(e) => Err(broken_tar("the archive", &e)),
     }
 }

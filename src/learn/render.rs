@@ -41,6 +41,22 @@ pub fn wrap(text: &str, width: usize, first: &str, next: &str) -> String {
     textwrap::fill(text, options).replace(KEEP, " ")
 }
 
+/// Lines to be typed, each with the shell's prompt before it: `>` within a here-document, whose lines
+/// are text for a file and no commands.
+pub fn prompted(text: &str) -> Vec<(&'static str, &str)> {
+    let mut end: Option<&str> = None;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        lines.push((if end.is_some() { ">" } else { "$" }, line));
+        end = match end {
+            Some(end) if line.trim() == end => None,
+            Some(end) => Some(end),
+            None => line.split_once("<<").map(|(_, word)| word.trim_matches(['\'', '"', '-'])).filter(|word| !word.is_empty() && word.chars().all(char::is_alphanumeric)),
+        };
+    }
+    lines
+}
+
 /// Stands for a space inside code until the lines are made: a short command stays on one.
 const KEEP: char = '\u{a0}';
 /// The longest code that is kept on one line.
@@ -203,11 +219,11 @@ impl Page {
         if info == "sh second" {
             self.out.push_str(&format!("{margin}(in a second terminal)\n"));
         }
-        for line in text.lines() {
+        for (prompt, line) in prompted(&text) {
             if line.trim().is_empty() {
                 self.out.push('\n');
             } else if info.starts_with("sh") {
-                self.out.push_str(&format!("{margin}{} {}\n", "$".dimmed(), line.bold()));
+                self.out.push_str(&format!("{margin}{} {}\n", prompt.dimmed(), line.bold()));
             } else if info.starts_with("output") {
                 self.out.push_str(&format!("{margin}{}\n", line.dimmed()));
             } else {

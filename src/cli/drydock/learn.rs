@@ -5,7 +5,7 @@ use crate::check::{self, Scene, Verdict};
 use crate::cli::out;
 use crate::course::Exercise;
 use crate::kernel::Explain;
-use crate::learn::{Error, Progress, reset as putback, shell, watch as watching};
+use crate::learn::{Error, Progress, render, reset as putback, shell, watch as watching};
 use clap::Args;
 use colored::Colorize;
 use std::time::SystemTime;
@@ -138,8 +138,8 @@ pub fn solution(desk: &mut Desk) -> Outcome {
     let exercise = in_hand(desk)?;
     for way in &exercise.solutions {
         println!("{}", format!("with {}", way.name).bold());
-        for line in way.typed.lines() {
-            println!("  $ {line}");
+        for (prompt, line) in render::prompted(&way.typed) {
+            println!("  {prompt} {line}");
         }
         for line in way.second.iter().flat_map(|s| s.lines()) {
             println!("  $ {line}    (in a second terminal)");

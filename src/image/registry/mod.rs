@@ -12,6 +12,7 @@
 //! | [`manifest`], [`blob`] | what an image is made of; one layer on its way in |
 //! | [`pull`] | a whole image, three layers at once, unpacked while they come |
 //! | [`push`] | an image on its way out |
+//! | [`layout`] | an image to be looked into, and not kept |
 //! | [`obtain`] | what `run` needs: from the store, made here, or pulled |
 //! | [`server`], [`mirror`] | a registry of our own; images made here under Docker Hub's names |
 //!
@@ -27,6 +28,7 @@ pub mod client;
 pub mod error;
 pub mod helper;
 mod http;
+pub mod layout;
 pub mod login;
 pub mod manifest;
 pub mod mirror;

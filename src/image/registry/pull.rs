@@ -118,7 +118,7 @@ pub fn tags(reference: &Reference, settings: &Settings) -> Result<Vec<String>, E
 }
 
 /// Asks the mirrors, then the registry.
-fn find(reference: &Reference, platform: &Platform, settings: &Settings) -> Result<(Client, Found), Error> {
+pub(super) fn find(reference: &Reference, platform: &Platform, settings: &Settings) -> Result<(Client, Found), Error> {
     let wanted = reference.digest.as_ref().map_or_else(|| reference.tag_or_latest().to_owned(), ToString::to_string);
     let shown = if reference.digest.is_some() { reference.to_string() } else { reference.key() };
     ask(reference, settings, |client| manifest::find(client, &wanted, &shown, platform))

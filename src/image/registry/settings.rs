@@ -28,7 +28,7 @@ pub struct Settings {
     /// URLs of mirrors of Docker Hub, in the order in which they are asked.
     pub registry_mirrors: Vec<String>,
     /// Seconds.
-    registry_timeout: Option<u64>,
+    pub(super) registry_timeout: Option<u64>,
     /// Who is told that a request waits and will be tried again.
     #[serde(skip)]
     pub told: Option<fn(&str)>,
