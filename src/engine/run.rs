@@ -112,7 +112,8 @@ impl Made {
         record.command = spec.process().as_ref().and_then(|p| p.args().clone()).unwrap_or_default();
         let mut held = Vec::new();
         if let Network::Joined(wish) = &request.network {
-            let joined = network::join::join(store, wish, &record.id)?;
+            let exposed = image.config.config().as_ref().and_then(|c| c.exposed_ports().clone()).unwrap_or_default();
+            let joined = network::join::join(store, wish, &exposed, &record.id)?;
             (record.endpoints, record.ports, held) = (joined.endpoints, joined.ports, joined.held);
         }
         let place = place(store, &record.id, image, record.endpoints.clone(), filter);

@@ -1,7 +1,7 @@
 //! `--network`, `-p`, `--dns` and their like: how a container is connected, as Docker's command line has it.
 
 use crate::engine::container::Container;
-use crate::engine::network::{self, Lookup, Published, Wish, etc};
+use crate::engine::network::{self, Lookup, Place, Published, Wish, etc};
 use crate::engine::request::Network;
 use crate::engine::{Error, life};
 use crate::kernel::ns::Ns;
@@ -17,6 +17,12 @@ pub struct Joining {
     /// Publish a port of the container on the host
     #[arg(short, long, value_name = "[ADDRESS:][HOSTPORT:]PORT[/udp]")]
     publish: Vec<String>,
+    /// Publish all ports that the image or --expose names, each on a port that is free
+    #[arg(short = 'P', long)]
+    publish_all: bool,
+    /// A port that it serves, for -P
+    #[arg(long, value_name = "PORT[/udp]")]
+    expose: Vec<String>,
     /// An address of the network, instead of the next free one
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<Ipv4Addr>,
@@ -44,8 +50,12 @@ impl Joining {
         for text in &self.publish {
             ports.extend(Published::parse(text)?);
         }
+        for text in &self.expose {
+            Published::parse(text)?;
+        }
+        let publishes = self.publish_all || !ports.is_empty();
         let alone = match self.network.as_slice() {
-            [] if ports.is_empty() && self.ip.is_none() => Some(Network::None),
+            [] if !publishes && self.ip.is_none() => Some(Network::None),
             [one] if one == "none" => Some(Network::None),
             [one] if one == "host" => Some(Network::Host),
             [one] => match one.strip_prefix("container:") {
@@ -61,11 +71,16 @@ impl Joining {
                 _ => Ok(alone),
             };
         }
-        let networks = if self.network.is_empty() { vec![network::DEFAULT.to_owned()] } else { self.network.clone() };
-        if !self.network_alias.is_empty() && networks.iter().all(|n| n == network::DEFAULT) {
+        let mut places = self.network.iter().map(|text| place(text)).collect::<Result<Vec<_>, _>>()?;
+        if places.is_empty() {
+            places.push(Place { network: network::DEFAULT.into(), ..Place::default() });
+        }
+        places[0].address = self.ip.or(places[0].address);
+        places.iter_mut().for_each(|p| p.aliases.extend(self.network_alias.clone()));
+        if places.iter().any(|p| p.network == network::DEFAULT && !p.aliases.is_empty()) {
             return Err(network::Error::NoAlias.into());
         }
-        Ok(Network::Joined(Wish { networks, address: self.ip, aliases: self.network_alias.clone(), ports }))
+        Ok(Network::Joined(Wish { places, ports, exposed: self.expose.clone(), all_exposed: self.publish_all }))
     }
 
     /// How it is to find names.
@@ -77,6 +92,24 @@ impl Joining {
         let hosts = self.add_host.iter().map(|text| added(text)).collect::<Result<_, _>>()?;
         Ok(Lookup { servers: self.dns.clone(), search: self.dns_search.clone(), options: self.dns_option.clone(), hosts, like })
     }
+}
+
+/// One `--network`: a name, or `name=NAME,alias=…,ip=…`.
+fn place(text: &str) -> Result<Place, Error> {
+    if !text.contains('=') {
+        return Ok(Place { network: text.to_owned(), ..Place::default() });
+    }
+    let bad = |reason: &str| Error::Option { option: "--network", value: text.to_owned(), reason: reason.to_owned(), example: "--network name=blue,alias=db,ip=10.200.0.5" };
+    let mut place = Place::default();
+    for field in text.split(',') {
+        match field.split_once('=') {
+            Some(("name", name)) => place.network = name.to_owned(),
+            Some(("alias", alias)) => place.aliases.push(alias.to_owned()),
+            Some(("ip", address)) => place.address = Some(address.parse().map_err(|_| bad("ip is an IPv4 address"))?),
+            _ => return Err(bad("its fields are name, alias and ip")),
+        }
+    }
+    if place.network.is_empty() { Err(bad("it has no name")) } else { Ok(place) }
 }
 
 /// One `--add-host`. A name has no colon, an IPv6 address may have many.

@@ -4,7 +4,7 @@ use super::format::{self, List};
 use super::ps::created_at;
 use super::{Outcome, boxed, each, show};
 use crate::engine::container::Container;
-use crate::engine::network::{self, Network, Networks, Wanted};
+use crate::engine::network::{self, Network, Networks, Place, Wanted};
 use crate::kernel::address::Net;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -18,6 +18,10 @@ use std::path::Path;
 pub enum Command {
     /// Make a network: a bridge, and addresses for the containers on it
     Create(Create),
+    /// Connect a container to a network, while it runs too
+    Connect(Connect),
+    /// Take a container out of a network
+    Disconnect(Disconnect),
     /// List networks
     #[command(alias = "list")]
     Ls(Ls),
@@ -50,6 +54,33 @@ pub struct Create {
     driver: String,
     /// Its name
     name: String,
+}
+
+/// Options of `skiff network connect`.
+#[derive(Debug, Args)]
+pub struct Connect {
+    /// A further name for it in the network
+    #[arg(long, value_name = "NAME")]
+    alias: Vec<String>,
+    /// An address of the network, instead of the next free one
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<Ipv4Addr>,
+    /// The network
+    network: String,
+    /// The container
+    container: String,
+}
+
+/// Options of `skiff network disconnect`.
+#[derive(Debug, Args)]
+pub struct Disconnect {
+    /// Docker's word for a container that does not answer; here nobody has to
+    #[arg(short, long)]
+    force: bool,
+    /// The network
+    network: String,
+    /// The container
+    container: String,
 }
 
 /// Options of `skiff network ls`.
@@ -107,6 +138,11 @@ pub fn run(command: &Command, root: &Path) -> Outcome {
     let networks = Networks::open(root);
     let done = match command {
         Command::Create(args) => create(args, &networks),
+        Command::Connect(args) => connect(args, root),
+        Command::Disconnect(args) => {
+            let found = Container::find(root, &args.container).map_err(boxed);
+            found.and_then(|c| network::connect::disconnect(c, &args.network).map(|()| 0).map_err(boxed))
+        }
         Command::Ls(args) => ls(args, &networks),
         Command::Inspect(args) => inspect(args, &networks, root),
         Command::Rm(args) => each(&args.names, |name| Ok(networks.remove(&networks.find(name)?)?)),
@@ -125,6 +161,12 @@ fn create(args: &Create, networks: &Networks) -> Outcome {
     let wanted = Wanted { name: args.name.clone(), subnet: args.subnet, gateway: args.gateway, internal: args.internal, labels: args.label.iter().map(label).collect() };
     println!("{}", networks.create(&wanted).map_err(boxed)?.id);
     Ok(0)
+}
+
+fn connect(args: &Connect, root: &Path) -> Outcome {
+    let place = Place { network: args.network.clone(), address: args.ip, aliases: args.alias.clone() };
+    let container = Container::find(root, &args.container).map_err(boxed)?;
+    network::connect::connect(container, &place).map(|()| 0).map_err(boxed)
 }
 
 fn ls(args: &Ls, networks: &Networks) -> Outcome {

@@ -116,6 +116,42 @@ pub enum Error {
         /// What it said.
         reason: String,
     },
+    /// It is on that network already.
+    #[error("endpoint with name {container} already exists in network {network}")]
+    Connected {
+        /// The container's name.
+        container: String,
+        /// The network.
+        network: String,
+    },
+    /// It is not on that network.
+    #[error("container {container} is not connected to network {network}")]
+    NotConnected {
+        /// The container's name.
+        container: String,
+        /// The network.
+        network: String,
+    },
+    /// `host` and `none` are had alone, and from the start.
+    #[error("container {container} cannot be disconnected from or connected to the network {network}")]
+    NotWith {
+        /// The container's name.
+        container: String,
+        /// The network.
+        network: String,
+    },
+    /// It was to have none.
+    #[error("container {container} cannot be connected to multiple networks with one of the networks in private (none) mode")]
+    Private {
+        /// The container's name.
+        container: String,
+    },
+    /// It has the network of another container.
+    #[error("container {container} is sharing the network namespace of another container and cannot be connected or disconnected")]
+    Shares {
+        /// The container's name.
+        container: String,
+    },
     /// The default bridge has no names.
     #[error("network-scoped alias is supported only for containers in user defined networks")]
     NoAlias,
@@ -156,6 +192,9 @@ impl Explain for Error {
             Self::BadPort { .. } => "-p [ADDRESS:][HOSTPORT:]PORT[/udp], such as -p 8080:80 or -p 127.0.0.1:5353:53/udp".into(),
             Self::PortTaken { port, .. } => format!("another port, or find who has it: ss -ltnup sport = :{}", port.host_port),
             Self::NowhereToPublish { .. } => "leave --network out, or --network bridge".into(),
+            Self::NotWith { .. } | Self::Private { .. } => "start it on a network of its own: --network NAME, or --network bridge".into(),
+            Self::Connected { container, network } => format!("skiff network disconnect {network} {container}"),
+            Self::NotConnected { network, .. } => format!("skiff network inspect {network} shows who is"),
             Self::NoAlias => "skiff network create NAME, then --network NAME".into(),
             Self::NotPublished { container, .. } => format!("skiff port {container} lists what is; -p publishes at run"),
             Self::Rootless { .. } => "--network host or --network none, or run it with sudo".into(),

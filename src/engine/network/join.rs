@@ -3,23 +3,48 @@
 //! What is taken is noted in the container's record before anything can run, so that what a killed
 //! `skiff` left is found by `system prune`.
 
-use super::{Endpoint, Error, Network, Networks, Published, bridge, dns, filter};
+use super::{Endpoint, Error, Networks, Published, bridge, dns, filter};
 use crate::engine::container::{Container, Status};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+/// One network that a container asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Place {
+    /// The network's name or id.
+    pub network: String,
+    /// An address of it, instead of the next free one.
+    pub address: Option<Ipv4Addr>,
+    /// Further names there.
+    pub aliases: Vec<String>,
+}
+
 /// What a container asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Wish {
-    /// Names of networks; none is no network.
-    pub networks: Vec<String>,
-    /// An address in the first of them.
-    pub address: Option<Ipv4Addr>,
-    /// Further names in them.
-    pub aliases: Vec<String>,
+    /// The networks; none is no network.
+    pub places: Vec<Place>,
     /// Ports of the host.
     pub ports: Vec<Published>,
+    /// Also a port of the host for each of these of the container: `80/tcp`.
+    pub exposed: Vec<String>,
+    /// And for each that the image names.
+    pub all_exposed: bool,
+}
+
+impl Wish {
+    /// The ports that are published: those asked for, and where that was asked, those exposed.
+    fn published(&self, of_image: &[String]) -> Result<Vec<Published>, Error> {
+        let mut ports = self.ports.clone();
+        let exposed = self.exposed.iter().chain(of_image).filter(|_| self.all_exposed);
+        for port in exposed.map(|text| Published::parse(text)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+            if !ports.iter().any(|p| (p.port, p.protocol) == (port.port, port.protocol)) {
+                ports.push(port);
+            }
+        }
+        Ok(ports)
+    }
 }
 
 /// What it has got.
@@ -33,10 +58,11 @@ pub struct Joined {
     pub held: Vec<OwnedFd>,
 }
 
-/// Joins networks and publishes ports for the container `id`. Nothing stays of what fails.
-pub fn join(root: &Path, wish: &Wish, id: &str) -> Result<Joined, Error> {
+/// Joins networks and publishes ports for the container `id`; `exposed` are the ports that its image
+/// names. Nothing stays of what fails.
+pub fn join(root: &Path, wish: &Wish, exposed: &[String], id: &str) -> Result<Joined, Error> {
     let mut joined = Joined::default();
-    match fill(root, wish, id, &mut joined) {
+    match fill(root, wish, exposed, id, &mut joined) {
         Ok(()) => Ok(joined),
         Err(error) => {
             // Only what is complete was published, and that comes last.
@@ -46,24 +72,11 @@ pub fn join(root: &Path, wish: &Wish, id: &str) -> Result<Joined, Error> {
     }
 }
 
-fn fill(root: &Path, wish: &Wish, id: &str, joined: &mut Joined) -> Result<(), Error> {
-    let networks = Networks::open(root);
-    if let Some(name) = wish.networks.first()
-        && !crate::kernel::userns::is_host_root()
-    {
-        return Err(Error::Rootless { name: name.clone() });
+fn fill(root: &Path, wish: &Wish, exposed: &[String], id: &str, joined: &mut Joined) -> Result<(), Error> {
+    for (nth, place) in wish.places.iter().enumerate() {
+        joined.endpoints.push(settle(root, place, id, nth)?);
     }
-    for (nth, network) in found(&networks, &wish.networks)?.iter().enumerate() {
-        if bridge::ensure(root, network)? {
-            publish_again(root, &networks)?;
-        }
-        let asked = wish.address.filter(|_| nth == 0);
-        let endpoint = networks.lease(network, id, asked, nth)?;
-        joined.endpoints.push(Endpoint { aliases: wish.aliases.clone(), ..endpoint });
-        dns::ensure(root, network)?;
-    }
-    for port in &wish.ports {
-        let mut port = *port;
+    for mut port in wish.published(exposed)? {
         joined.held.push(port.reserve()?);
         joined.ports.push(port);
     }
@@ -73,8 +86,20 @@ fn fill(root: &Path, wish: &Wish, id: &str, joined: &mut Joined) -> Result<(), E
     }
 }
 
-fn found(networks: &Networks, names: &[String]) -> Result<Vec<Network>, Error> {
-    names.iter().map(|name| if name == super::DEFAULT { networks.default() } else { networks.find(name) }).collect()
+/// A container's place in one network: bridge and rules are there, an address is leased, and the
+/// network's resolver knows.
+pub(super) fn settle(root: &Path, place: &Place, id: &str, nth: usize) -> Result<Endpoint, Error> {
+    if !crate::kernel::userns::is_host_root() {
+        return Err(Error::Rootless { name: place.network.clone() });
+    }
+    let networks = Networks::open(root);
+    let network = if place.network == super::DEFAULT { networks.default()? } else { networks.find(&place.network)? };
+    if bridge::ensure(root, &network)? {
+        publish_again(root, &networks)?;
+    }
+    let endpoint = networks.lease(&network, id, place.address, nth)?;
+    dns::ensure(root, &network).inspect_err(|_| networks.give_back(&endpoint, id))?;
+    Ok(Endpoint { aliases: place.aliases.clone(), ..endpoint })
 }
 
 /// After a flush: the other networks into the sets, and the ports of the containers that run.
@@ -111,7 +136,7 @@ pub fn mend(root: &Path) -> Result<(), Error> {
 pub fn preview(root: &Path, wish: &Wish, id: &str) -> Result<Vec<Endpoint>, Error> {
     let networks = Networks::open(root);
     let mut endpoints = Vec::new();
-    for name in &wish.networks {
+    for name in wish.places.iter().map(|p| p.network.as_str()) {
         match networks.find(name) {
             Ok(network) => endpoints.push(networks.preview(&network, id)?),
             Err(Error::NotFound { .. }) if name == super::DEFAULT => endpoints.push(networks.preview(&networks.planned_default()?, id)?),
@@ -126,5 +151,10 @@ pub fn leave(root: &Path, endpoints: &[Endpoint], ports: &[Published], id: &str)
     if !ports.is_empty() {
         filter::unpublish(root, ports);
     }
-    endpoints.iter().for_each(|e| Networks::open(root).give_back(e, id));
+    if endpoints.is_empty() {
+        return;
+    }
+    // It may have been connected to more since whoever leaves here last looked.
+    let later = Container::find(root, id).map(|c| c.record.endpoints).unwrap_or_default();
+    endpoints.iter().chain(&later).for_each(|e| Networks::open(root).give_back(e, id));
 }

@@ -14,6 +14,7 @@
 //! What Docker does more: IPv6, overlay and macvlan drivers, a proxy in user space.
 
 pub mod bridge;
+pub mod connect;
 pub mod dns;
 pub mod endpoint;
 pub mod error;
@@ -27,7 +28,7 @@ pub mod subnet;
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use etc::Lookup;
-pub use join::{Joined, Wish};
+pub use join::{Joined, Place, Wish};
 pub use port::Published;
 pub use store::Networks;
 

@@ -44,10 +44,17 @@ pub struct Published {
     pub address: Ipv4Addr,
     /// The host's port; 0 until the kernel has chosen one.
     pub host_port: u16,
+    /// Where any of a range will do, the last of it; else 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub until: u16,
     /// The container's.
     pub port: u16,
     /// TCP or UDP.
     pub protocol: Protocol,
+}
+
+fn is_zero(number: &u16) -> bool {
+    *number == 0
 }
 
 impl std::fmt::Display for Published {
@@ -79,16 +86,30 @@ impl Published {
         };
         let ports = range(port).ok_or_else(|| bad("a port is a number from 1 to 65535, or a range such as 8000-8010"))?;
         let hosts = if host.is_empty() || host == "0" { None } else { Some(range(host).ok_or_else(|| bad("the host's port is a number from 1 to 65535, or a range"))?) };
-        if hosts.as_ref().is_some_and(|h| h.len() != ports.len()) {
+        // One port, and a range of the host's to choose from.
+        let until = hosts.as_ref().filter(|h| ports.len() == 1 && h.len() > 1).and_then(|h| h.last().copied()).unwrap_or(0);
+        if until == 0 && hosts.as_ref().is_some_and(|h| h.len() != ports.len()) {
             return Err(bad("the two ranges differ in length"));
         }
         let host_port = |n: usize| hosts.as_ref().map_or(0, |h| h[n]);
-        Ok(ports.iter().enumerate().map(|(n, port)| Self { address, host_port: host_port(n), port: *port, protocol }).collect())
+        Ok(ports.iter().enumerate().map(|(n, port)| Self { address, host_port: host_port(n), until, port: *port, protocol }).collect())
     }
 
     /// Keeps the host's port from everybody else, for as long as the socket is open. A port of 0
     /// becomes the one that the kernel chose.
     pub fn reserve(&mut self) -> Result<OwnedFd, Error> {
+        loop {
+            match self.take() {
+                Err(Error::PortTaken { errno: Errno::EADDRINUSE, .. }) if self.host_port < self.until => self.host_port += 1,
+                other => {
+                    self.until = 0;
+                    return other;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self) -> Result<OwnedFd, Error> {
         let taken = |port: &Self, errno| Error::PortTaken { port: *port, errno };
         let kind = if self.protocol == Protocol::Tcp { SockType::Stream } else { SockType::Datagram };
         let held = socket(AddressFamily::Inet, kind, SockFlag::SOCK_CLOEXEC, None).map_err(|e| taken(self, e))?;
@@ -123,7 +144,8 @@ mod tests {
         assert_eq!(show("127.0.0.1:5353:53/udp").unwrap(), ["127.0.0.1:5353->53/udp"]);
         assert_eq!(show("127.0.0.1::80").unwrap(), ["127.0.0.1:0->80/tcp"]);
         assert_eq!(show("8000-8001:80-81").unwrap(), ["0.0.0.0:8000->80/tcp", "0.0.0.0:8001->81/tcp"]);
-        for wrong in ["", "0-1:80", "80:0", "70000:1", "8000-8001:80", "x:80:80", "80/sctp", "80/http", "[::1]:80:80", "9-8:9-8"] {
+        assert_eq!(Published::parse("8000-8010:80").unwrap()[0].until, 8010);
+        for wrong in ["", "0-1:80", "80:0", "70000:1", "8000-8002:80-81", "x:80:80", "80/sctp", "80/http", "[::1]:80:80", "9-8:9-8"] {
             assert!(show(wrong).is_err(), "{wrong}");
         }
     }

@@ -104,7 +104,7 @@ pub(super) fn publish_again(root: &Path, network: &Network) -> Result<(), Error>
 }
 
 fn places(network: &Network, port: u16) -> [Published; 2] {
-    [Protocol::Udp, Protocol::Tcp].map(|protocol| Published { address: network.gateway, host_port: PORT, port, protocol })
+    [Protocol::Udp, Protocol::Tcp].map(|protocol| Published { address: network.gateway, host_port: PORT, until: 0, port, protocol })
 }
 
 /// One port for both: what is free for UDP may be taken for TCP.
