@@ -160,7 +160,7 @@ fn network_mode(network: &Network) -> String {
     match network {
         Network::None => "none".into(),
         Network::Host => "host".into(),
-        Network::Joined(wish) => wish.networks.first().cloned().unwrap_or_default(),
+        Network::Joined(wish) => wish.places.first().map(|p| p.network.clone()).unwrap_or_default(),
         Network::At(path) => format!("container:{}", path.display()),
     }
 }
@@ -282,7 +282,7 @@ fn network(container: &Container, request: &Request, image: Option<&Image>) -> O
     let mut networks: Vec<(String, Ordered)> = record.endpoints.iter().map(|e| (e.network.clone(), endpoint(Some(e)))).collect();
     match &request.network {
         Network::None | Network::Host => networks.push((network_mode(&request.network), endpoint(None))),
-        Network::Joined(wish) if networks.is_empty() => networks.extend(wish.networks.iter().map(|n| (n.clone(), endpoint(None)))),
+        Network::Joined(wish) if networks.is_empty() => networks.extend(wish.places.iter().map(|p| (p.network.clone(), endpoint(None)))),
         _ => {}
     }
     let Ordered::Members(of_first) = endpoint(first) else { return Ordered::Plain(Value::Null) };
