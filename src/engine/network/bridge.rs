@@ -1,13 +1,14 @@
 //! The bridge of a network on the host, made when it is first needed, and again after a reboot.
 
-use super::{DEFAULT, Error, Network, filter};
+use super::{DEFAULT, Error, Network, beside, filter};
 use crate::kernel::address::{self, Net};
 use crate::kernel::netlink::Socket;
 use crate::kernel::link::{self, Mac};
 use crate::kernel::OrSys;
 use nix::errno::Errno;
+use std::fs::File;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is told apart by the skiff root: two roots on one host do not share a bridge. The usual root
 /// has plain names.
@@ -39,7 +40,10 @@ pub(super) fn name(root: &Path, network: &str, id: &str) -> String {
 /// EPERM without CAP_NET_ADMIN; EEXIST if a foreign link has the bridge's name.
 pub fn ensure(root: &Path, network: &Network) -> Result<bool, Error> {
     let socket = Socket::route()?;
-    let found = match link::named(&socket, &network.bridge)? {
+    let there = link::named(&socket, &network.bridge)?;
+    // A bridge and the setting come together, or who takes the setting back would not see the bridge.
+    let _turn = if there.is_none() || !is_on(FORWARD) { Some(turn()?) } else { None };
+    let found = match there {
         Some(found) => found,
         None => match link::add_bridge(&socket, &network.bridge, mac(network.gateway)) {
             // Another skiff was quicker.
@@ -58,8 +62,9 @@ pub fn ensure(root: &Path, network: &Network) -> Result<bool, Error> {
         other => other?,
     }
     if !network.internal {
-        forward(&network.bridge)?;
+        forward(root, &network.bridge)?;
     }
+    beside::pass(&network.bridge)?;
     filter::ensure(root, network)
 }
 
@@ -70,17 +75,52 @@ pub(super) fn is_first(network: &Network) -> Result<bool, Error> {
     Ok(address::links(&socket)?.into_iter().all(|(index, net)| index >= own || !net.overlaps(network.subnet)))
 }
 
+const FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
+
 /// The host passes packets on between its links, as a router does (ip_forward), and sends those that
 /// its own programs address to 127.0.0.1 into this bridge too (route_localnet), where a rule says so.
-fn forward(bridge: &str) -> Result<(), Error> {
-    for (path, what) in [
-        ("/proc/sys/net/ipv4/ip_forward".to_owned(), "let the host pass packets on"),
-        (format!("/proc/sys/net/ipv4/conf/{bridge}/route_localnet"), "let 127.0.0.1 reach the bridge"),
-    ] {
-        if std::fs::read_to_string(&path).is_ok_and(|v| v.trim() != "1") {
-            std::fs::write(&path, "1").or_sys(what)?;
-        }
+fn forward(root: &Path, bridge: &str) -> Result<(), Error> {
+    let local = format!("/proc/sys/net/ipv4/conf/{bridge}/route_localnet");
+    if !is_on(&local) {
+        std::fs::write(&local, "1").or_sys("let 127.0.0.1 reach the bridge")?;
     }
+    if !is_on(FORWARD) {
+        // Said before it is done: what was changed must be known afterwards, also by a prune after a kill.
+        let note = note(root);
+        note.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&note, "0")).or_sys_with(|| format!("write {}", note.display()))?;
+        std::fs::write(FORWARD, "1").or_sys("let the host pass packets on")?;
+    }
+    Ok(())
+}
+
+fn is_on(setting: &str) -> bool {
+    std::fs::read_to_string(setting).is_ok_and(|v| v.trim() == "1")
+}
+
+/// Who changes that setting does so alone, on the whole host: the setting's own file is the lock.
+fn turn() -> Result<File, Error> {
+    let file = File::open(FORWARD).or_sys_with(|| format!("open {FORWARD}"))?;
+    file.lock().or_sys_with(|| format!("lock {FORWARD}"))?;
+    Ok(file)
+}
+
+/// Says that it was off before the first network of this root came.
+fn note(root: &Path) -> PathBuf {
+    root.join("networks/.forward")
+}
+
+/// With the last network: the host passes packets on no more, if that was our doing and no other bridge,
+/// tunnel or cable is there that may have come to rely on it.
+fn forward_no_more(root: &Path) -> Result<(), Error> {
+    if !note(root).exists() {
+        return Ok(());
+    }
+    let _turn = turn()?;
+    let relies = |kind: &String| !matches!(kind.as_str(), "dummy" | "ifb");
+    if link::all()?.iter().all(|l| !l.kind.as_ref().is_some_and(relies)) {
+        std::fs::write(FORWARD, "0").or_sys("let the host pass packets on no more")?;
+    }
+    let _ = std::fs::remove_file(note(root));
     Ok(())
 }
 
@@ -90,10 +130,12 @@ pub(super) fn remove(root: &Path, network: &Network) -> Result<(), Error> {
     if let Some(found) = link::named(&socket, &network.bridge)? {
         link::remove(&socket, &found)?;
     }
+    beside::forget(&network.bridge)?;
     filter::forget(root, network)
 }
 
-/// Removes the table of rules.
+/// Removes the table of rules, and the host's setting.
 pub(super) fn remove_table(root: &Path) -> Result<(), Error> {
+    forward_no_more(root)?;
     filter::remove(root)
 }

@@ -13,6 +13,7 @@
 //!
 //! What Docker does more: IPv6, overlay and macvlan drivers, a proxy in user space.
 
+mod beside;
 pub mod bridge;
 pub mod connect;
 pub mod dns;

@@ -15,7 +15,7 @@ mod expression;
 pub use expression::{Expression, Verdict};
 
 use super::SysError;
-use super::netlink::{Message, Socket};
+use super::netlink::{Message, Socket, attributes};
 use nix::errno::Errno;
 
 /// The family of IPv4's tables (NFPROTO_IPV4).
@@ -25,7 +25,11 @@ const NEW_TABLE: u16 = SUBSYSTEM;
 const GET_TABLE: u16 = SUBSYSTEM | 1;
 const DELETE_TABLE: u16 = SUBSYSTEM | 2;
 const NEW_CHAIN: u16 = SUBSYSTEM | 3;
+const GET_CHAIN: u16 = SUBSYSTEM | 4;
+const DELETE_CHAIN: u16 = SUBSYSTEM | 5;
 const NEW_RULE: u16 = SUBSYSTEM | 6;
+const GET_RULE: u16 = SUBSYSTEM | 7;
+const DELETE_RULE: u16 = SUBSYSTEM | 8;
 const NEW_SET: u16 = SUBSYSTEM | 9;
 const NEW_ELEMENT: u16 = SUBSYSTEM | 12;
 const DELETE_ELEMENT: u16 = SUBSYSTEM | 14;
@@ -123,9 +127,33 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Removes a chain with its rules. EBUSY while another rule jumps there.
+    pub fn remove_chain(&mut self, name: &str) {
+        self.begin(DELETE_CHAIN, 0);
+        self.text(1, self.table);
+        self.text(3, name);
+    }
+
+    /// Removes a rule by its handle.
+    pub fn remove_rule(&mut self, chain: &str, handle: u64) {
+        self.begin(DELETE_RULE, 0);
+        self.text(1, self.table);
+        self.text(2, chain);
+        self.message.put(3, &handle.to_be_bytes());
+    }
+
     /// A rule at the end of a chain.
     pub fn rule(&mut self, chain: &str, expressions: &[Expression]) {
-        self.begin(NEW_RULE, libc::NLM_F_CREATE | libc::NLM_F_APPEND);
+        self.rule_at(libc::NLM_F_APPEND, chain, expressions);
+    }
+
+    /// A rule before the others of a chain.
+    pub fn rule_first(&mut self, chain: &str, expressions: &[Expression]) {
+        self.rule_at(0, chain, expressions);
+    }
+
+    fn rule_at(&mut self, end: i32, chain: &str, expressions: &[Expression]) {
+        self.begin(NEW_RULE, libc::NLM_F_CREATE | end);
         self.text(1, self.table);
         self.text(2, chain);
         self.message.nest(4, |list| expressions.iter().for_each(|e| list.nest(LIST_ELEMENT, |m| e.write(m))));
@@ -203,6 +231,52 @@ pub fn has_table(socket: &Socket, table: &str) -> Result<bool, SysError> {
     match socket.send(message, 1, || format!("look for the packet filter's table {table}")) {
         Err(e) if e.errno == Errno::ENOENT => Ok(false),
         other => other.map(|()| true),
+    }
+}
+
+/// What a chain is found to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// There is none.
+    Nothing,
+    /// What its rules let through is dropped (its policy).
+    Drops,
+    /// It is let through, or the chain is one that others jump to.
+    Passes,
+}
+
+/// Looks for a chain.
+pub fn chain(socket: &Socket, table: &str, name: &str) -> Result<Found, SysError> {
+    let message = Message::new(GET_CHAIN, libc::NLM_F_ACK).body(&general(IPV4, 0)).text(1, table).text(3, name);
+    let mut found = Found::Nothing;
+    let answer = socket.dump(message, || format!("look for the packet filter's chain {table} {name}"), |_, body| {
+        let policy = attributes(body.get(4..).unwrap_or_default()).into_iter().find(|(kind, _)| *kind == 5);
+        found = if policy.is_some_and(|(_, value)| value == [0; 4]) { Found::Drops } else { Found::Passes };
+    });
+    match answer {
+        Err(e) if e.errno == Errno::ENOENT => Ok(Found::Nothing),
+        other => other.map(|()| found),
+    }
+}
+
+/// The handles of the rules in a chain that name another: jumps to it.
+pub fn jumps(socket: &Socket, table: &str, from: &str, to: &str) -> Result<Vec<u64>, SysError> {
+    let message = Message::new(GET_RULE, libc::NLM_F_DUMP).body(&general(IPV4, 0)).text(1, table).text(2, from);
+    let (mut handles, name) = (Vec::new(), [to.as_bytes(), &[0]].concat());
+    let answer = socket.dump(message, || format!("list the rules of {table} {from}"), |_, body| {
+        let (mut handle, mut names_it) = (None, false);
+        for (kind, value) in attributes(body.get(4..).unwrap_or_default()) {
+            match kind {
+                3 => handle = value.try_into().ok().map(u64::from_be_bytes),
+                4 => names_it = value.windows(name.len()).any(|w| w == name),
+                _ => {}
+            }
+        }
+        handles.extend(handle.filter(|_| names_it));
+    });
+    match answer {
+        Err(e) if e.errno == Errno::ENOENT => Ok(Vec::new()),
+        other => other.map(|()| handles),
     }
 }
 
