@@ -83,6 +83,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// Nothing can be copied like that.
+    #[error("{what}")]
+    Copy {
+        /// Docker's words for it.
+        what: String,
+        /// What to try.
+        hint: &'static str,
+    },
     /// The name cannot be one.
     #[error("invalid container name {name:?}")]
     BadName {
@@ -196,6 +204,7 @@ impl Explain for Error {
             Error::BadName { .. } => Some("--name web-1".into()),
             Error::NotHeld { .. } => Some("skiff step new NAME".into()),
             Error::SeveralHeld { names } => Some(format!("say which: skiff step --at {} …", names.first().map_or("NAME", String::as_str))),
+            Error::Copy { hint, .. } => Some((*hint).into()),
             Error::NoTerminal => Some("leave out -t: … | skiff run -i IMAGE COMMAND".into()),
             Error::Damaged { path, .. } => path.parent().map(|p| format!("look at it, then: skiff rm -f {}", p.file_name().unwrap_or_default().to_string_lossy())),
             Error::NotRunning { name } => Some(format!("see how it ended: skiff ps -a, skiff inspect {name}")),
@@ -209,7 +218,7 @@ impl Explain for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Error::Step(e) => e.exit_code(),
-            Error::NoContainer { .. } | Error::Ambiguous { .. } | Error::NotRunning { .. } | Error::Running { .. } | Error::Paused { .. } | Error::NotPaused { .. } | Error::NoTerminal | Error::NotHeld { .. } | Error::SeveralHeld { .. } => 1,
+            Error::Copy { .. } | Error::SameName { .. } | Error::NoContainer { .. } | Error::Ambiguous { .. } | Error::NotRunning { .. } | Error::Running { .. } | Error::Paused { .. } | Error::NotPaused { .. } | Error::NoTerminal | Error::NotHeld { .. } | Error::SeveralHeld { .. } => 1,
             _ => 125,
         }
     }

@@ -75,7 +75,31 @@ pub enum System {
     },
     /// Show what images and containers take on disk
     Df(super::images::df::Df),
+    /// Show the machine, and how much there is of what
+    Info(super::about::Info),
+    /// Start the containers again that a reboot or a crash ended, as their policies say
+    #[command(after_help = UNIT)]
+    Resume,
 }
+
+/// What has `resume` run when the machine comes up.
+const UNIT: &str = "As a unit of systemd, /etc/systemd/system/skiff-resume.service:
+
+  [Unit]
+  Description=Containers of skiff that are to run
+  After=network-online.target
+  Wants=network-online.target
+
+  [Service]
+  Type=oneshot
+  RemainAfterExit=yes
+  KillMode=process
+  ExecStart=/usr/local/bin/skiff system resume
+
+  [Install]
+  WantedBy=multi-user.target
+
+then: systemctl enable skiff-resume";
 
 /// Stops them.
 pub fn stop(args: &Stop, root: &Path) -> Outcome {
@@ -121,6 +145,8 @@ pub fn system(args: &System, root: &Path) -> Outcome {
     let (force, volumes) = match args {
         System::Prune { force, volumes } => (force, volumes),
         System::Df(args) => return super::images::df::df(args, root),
+        System::Info(args) => return super::about::info(args, root),
+        System::Resume => return super::start::resume(root),
     };
     if !force && !confirmed(root) {
         return Ok(0);

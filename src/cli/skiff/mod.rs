@@ -1,9 +1,12 @@
 //! `skiff`: one file a subcommand. Words, flags and exit codes are Docker's.
 
+mod about;
 mod build;
+mod cp;
 mod document;
 mod exec;
 mod format;
+mod group;
 mod images;
 mod inspect;
 mod join;
@@ -20,8 +23,11 @@ mod run;
 mod settings;
 mod show;
 mod start;
+mod stats;
 mod step;
 mod template;
+mod top;
+mod update;
 mod volume;
 mod whole;
 mod words;
@@ -130,6 +136,21 @@ enum More {
     Images(images::Images),
     #[command(flatten)]
     Registry(registry::Registry),
+    /// Copy files between the host and a container
+    Cp(cp::Cp),
+    /// Show the processes of a container
+    Top(top::Top),
+    /// Show what containers use
+    Stats(stats::Stats),
+    /// Change the limits of containers
+    Update(update::Update),
+    /// Look after containers: the same commands by their longer names, and prune
+    #[command(subcommand)]
+    Container(Box<group::Group>),
+    /// Show the machine, and how much there is of what
+    Info(about::Info),
+    /// Show the version
+    Version(about::VersionArgs),
     /// Look after skiff's own files
     #[command(subcommand)]
     System(life::System),
@@ -231,11 +252,11 @@ fn all(command: Command, root: &Path) -> Outcome {
 }
 
 fn more(command: More, root: &Path) -> Outcome {
-    if matches!(command, More::Step(_) | More::BuildRun) {
+    if matches!(command, More::Step(_) | More::BuildRun | More::Cp(_)) || matches!(&command, More::System(life::System::Resume)) || matches!(&command, More::Container(group) if group.enters()) {
         seal();
     }
     let serves = matches!(&command, More::Registry(command) if command.serves());
-    if !serves && !matches!(command, More::Step(_) | More::BuildRun) {
+    if !serves && !matches!(command, More::Step(_) | More::BuildRun | More::Cp(_)) && !matches!(&command, More::System(life::System::Resume)) && !matches!(&command, More::Container(group) if group.stays()) {
         end_with_the_reader();
     }
     match command {
@@ -245,6 +266,13 @@ fn more(command: More, root: &Path) -> Outcome {
         More::BuildRun => crate::build::run::child(root).map(|()| 0).map_err(boxed),
         More::Images(args) => images::run(args, root),
         More::Registry(args) => registry::run(&args, root),
+        More::Cp(args) => cp::run(&args, root),
+        More::Top(args) => top::run(&args, root),
+        More::Stats(args) => stats::run(&args, root),
+        More::Update(args) => update::run(&args, root),
+        More::Container(command) => group::run(*command, root),
+        More::Info(args) => about::info(&args, root),
+        More::Version(args) => about::version(&args),
         More::System(args) => life::system(&args, root),
         More::Completions { shell } => {
             clap_complete::generate(shell, &mut self::command(), "skiff", &mut std::io::stdout());

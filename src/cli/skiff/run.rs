@@ -216,7 +216,7 @@ fn request(args: Options, root: &Path) -> Result<Request, Error> {
     let mut words = args.words.clone().into_iter();
     let image = words.next().unwrap_or_default();
     let mut request = Request {
-        limits: limits(&args)?,
+        limits: limits(&Wanted { memory: args.memory.as_deref(), memory_swap: args.memory_swap.as_deref(), cpus: args.cpus.as_deref(), cpu_shares: args.cpu_shares, pids: args.pids_limit })?,
         network: args.networks.asked(root)?,
         lookup: args.networks.lookup(root)?,
         env: environment(&args)?,
@@ -263,10 +263,19 @@ pub(super) fn option(option: &'static str, value: &str, reason: &str, example: &
     Error::Option { option, value: value.to_owned(), reason: reason.to_owned(), example }
 }
 
-fn limits(args: &Options) -> Result<Limits, Error> {
+/// Limits as they are typed.
+pub(super) struct Wanted<'a> {
+    pub(super) memory: Option<&'a str>,
+    pub(super) memory_swap: Option<&'a str>,
+    pub(super) cpus: Option<&'a str>,
+    pub(super) cpu_shares: Option<u64>,
+    pub(super) pids: Option<i64>,
+}
+
+pub(super) fn limits(args: &Wanted<'_>) -> Result<Limits, Error> {
     let bytes = |flag, text: &str| units::bytes(text).map_err(|reason| option(flag, text, &reason.to_string(), "--memory 64m (b, k, m, g)"));
     let mut limits = Limits::default();
-    if let Some(text) = &args.memory {
+    if let Some(text) = args.memory {
         let size = bytes("--memory", text)?;
         if size < 6 << 20 {
             return Err(option("--memory", text, "the smallest is 6m, or nothing could start", "--memory 64m"));
@@ -274,7 +283,7 @@ fn limits(args: &Options) -> Result<Limits, Error> {
         limits.memory = Some(Amount::Of(size));
         limits.memory_swap = crate::engine::defaults::memory_swap(limits.memory, crate::engine::host::layout()?.counts_swap());
     }
-    match args.memory_swap.as_deref() {
+    match args.memory_swap {
         None => {}
         Some("-1") => limits.memory_swap = Some(Amount::Unlimited),
         Some(text) => {
@@ -288,7 +297,7 @@ fn limits(args: &Options) -> Result<Limits, Error> {
             }
         }
     }
-    if let Some(text) = &args.cpus {
+    if let Some(text) = args.cpus {
         let cpus = text.parse::<f64>().ok().filter(|c| c.is_finite() && *c >= 0.01);
         let online = std::thread::available_parallelism().map_or(1, usize::from) as f64;
         match cpus {
@@ -298,7 +307,7 @@ fn limits(args: &Options) -> Result<Limits, Error> {
         }
     }
     limits.cpu_shares = args.cpu_shares.filter(|s| *s != 0);
-    limits.pids = args.pids_limit.map(|n| u64::try_from(n).ok().filter(|n| *n > 0).map_or(Amount::Unlimited, Amount::Of));
+    limits.pids = args.pids.map(|n| u64::try_from(n).ok().filter(|n| *n > 0).map_or(Amount::Unlimited, Amount::Of));
     Ok(limits)
 }
 

@@ -1,7 +1,7 @@
 //! `skiff create`, `start`, `restart` and `rename`.
 
 use super::{Outcome, boxed, each, run, settings};
-use crate::engine::container::Container;
+use crate::engine::container::{Container, Status};
 use crate::engine::error::Error;
 use crate::engine::host::Host;
 use crate::engine::{life, monitor, start};
@@ -69,6 +69,19 @@ fn begin(container: Container) -> Result<(), Error> {
         Some((prepared, request)) => monitor::detached(prepared, &request),
         None => Ok(()),
     }
+}
+
+/// Starts what should run and does not: after a reboot, or when all that looked after it was killed.
+pub fn resume(root: &Path) -> Outcome {
+    let wanted = |c: &Container| {
+        let status = c.status();
+        let ended = matches!(status, Status::Exited | Status::Dead);
+        // Nobody saw its end: that is none of its own.
+        let code = if status == Status::Dead { 137 } else { c.record.exit_code };
+        ended && c.record.restart.wants_resume(code, status == Status::Dead, c.is_halted())
+    };
+    let names: Vec<String> = Container::all(root).iter().filter(|c| wanted(c)).map(|c| c.name().to_owned()).collect();
+    each(&names, |name| begin(Container::find(root, name)?))
 }
 
 /// Stops them and starts them again.

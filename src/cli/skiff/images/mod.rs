@@ -1,6 +1,6 @@
 //! Images on skiff's command line: what is there, what it is made of, in and out of files.
 
-mod change;
+pub(super) mod change;
 pub mod df;
 pub mod document;
 mod files;
