@@ -7,82 +7,9 @@ mod support;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use support::{Room, outcome, stdout};
-
-/// A room with a context in it.
-struct Bench {
-    room: Room,
-}
-
-impl Bench {
-    fn new(dockerfile: &str) -> Self {
-        let bench = Self { room: Room::new() };
-        fs::create_dir(bench.context()).expect("the room is ours");
-        bench.write("Dockerfile", dockerfile);
-        bench
-    }
-
-    fn context(&self) -> PathBuf {
-        self.room.path().join("context")
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.context().join(name);
-        fs::create_dir_all(path.parent().expect("it is in the context")).expect("the room is ours");
-        fs::write(path, text).expect("the room is ours");
-    }
-
-    fn command(&self, options: &[&str]) -> std::process::Command {
-        let mut command = self.room.skiff(&["build"]);
-        command.args(options).arg(".").current_dir(self.context());
-        command
-    }
-
-    /// Builds it as `it`; the lines of progress, without times and digests.
-    fn build(&self, options: &[&str]) -> Vec<String> {
-        let (code, out, err) = outcome(&mut self.command(&[&["-t", "it"], options].concat()));
-        assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
-        err.lines().map(str::to_owned).collect()
-    }
-
-    /// What is said instead of an image.
-    fn refused(&self, options: &[&str]) -> String {
-        let (code, out, err) = outcome(&mut self.command(&[&["-q"], options].concat()));
-        assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
-        err
-    }
-
-    fn run(&self, command: &str) -> String {
-        stdout(&mut self.room.skiff(&["run", "--rm", "--entrypoint", "sh", "it", "-c", command]))
-    }
-
-    fn id(&self, options: &[&str]) -> String {
-        stdout(&mut self.command(&[&["-q"], options].concat()))
-    }
-
-    /// What a build leaves while it goes on: nothing of it may be there afterwards.
-    fn left(&self) -> Vec<String> {
-        let root = self.room.skiff_root();
-        let names = |part: &str| fs::read_dir(root.join(part)).into_iter().flatten().flatten().map(|e| e.path().display().to_string()).collect::<Vec<_>>();
-        let aside = ["images/.aside", "layers/.aside"].map(|p| root.join(p)).into_iter().filter(|p| p.exists()).map(|p| p.display().to_string());
-        [names("containers"), names("build/steps"), names("names")].concat().into_iter().chain(aside).collect()
-    }
-}
-
-/// Lines of plain progress that say what became of a step.
-fn ends(progress: &[String], what: &str) -> usize {
-    progress.iter().filter(|l| l.ends_with(what)).count()
-}
-
-/// The lines that explain the step whose line begins so.
-fn reasons(progress: &[String], step: &str) -> Vec<String> {
-    let number = progress.iter().find_map(|l| l.split_once(' ').filter(|(_, name)| name.starts_with(step)).map(|(n, _)| n.to_owned()));
-    let number = number.unwrap_or_else(|| panic!("no step {step} in {progress:#?}"));
-    let of_step = progress.iter().filter_map(|l| l.strip_prefix(&format!("{number} ")));
-    of_step.filter(|l| l.starts_with("not cached: ") || l.starts_with("cached: ")).map(str::to_owned).collect()
-}
+use support::bench::{Bench, ends, reasons};
+use support::{outcome, stdout};
 
 #[test]
 fn progress_is_in_buildkits_plain_form() {

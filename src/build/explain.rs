@@ -47,9 +47,12 @@ fn differences(before: &[Ingredient], now: &[Ingredient]) -> Vec<String> {
     let (was, is): (BTreeMap<_, _>, BTreeMap<_, _>) = (before.iter().cloned().collect(), now.iter().cloned().collect());
     let mut reasons = Vec::new();
     let mut files = Vec::new();
+    // Other words may lead elsewhere: that they are others is reason enough.
+    let reworded = was.get("instruction") != is.get("instruction");
     for (name, value) in now {
         match was.get(name) {
             Some(old) if old == value => {}
+            _ if name == "destination" && reworded => {}
             old => match name.strip_prefix("file ") {
                 Some(path) => files.push(file(path, old.map(String::as_str), Some(value))),
                 None => reasons.push(other(name, old.map(String::as_str), Some(value))),
@@ -74,6 +77,7 @@ fn differences(before: &[Ingredient], now: &[Ingredient]) -> Vec<String> {
 fn other(name: &str, was: Option<&str>, is: Option<&str>) -> String {
     match (name, was, is) {
         ("parent", ..) => "what it stands on changed".into(),
+        ("destination" | "owner", Some(was), Some(is)) => format!("its {name} changed: is {is}, was {was}"),
         ("instruction", Some(was), _) => format!("its instruction changed: was {was}"),
         (name, Some(was), Some(is)) => format!("{name} changed: is {is:?}, was {was:?}"),
         (name, None, Some(is)) => format!("{name} is new: {is:?}"),

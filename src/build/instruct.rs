@@ -47,8 +47,11 @@ impl<'a> Build<'a> {
                 (None, Some(text)) => Some(at.expand(text, variables)?),
                 (None, None) => self.stages.globals.get(name).cloned().or_else(machine),
             };
-            variables.args.retain(|(n, _)| n != name);
-            variables.args.extend(value.map(|v| (name.clone(), v)));
+            // Without a value it keeps the one that it has, of this stage or of the one below.
+            if let Some(value) = value {
+                variables.args.retain(|(n, _)| n != name);
+                variables.args.push((name.clone(), value));
+            }
         }
         Ok(())
     }

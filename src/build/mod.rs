@@ -32,7 +32,9 @@ pub mod stage;
 mod step;
 mod step_copy;
 mod step_run;
+mod traces;
 pub mod tree;
+mod triggers;
 
 pub use error::Error;
 pub use halt::Halt;

@@ -6,7 +6,7 @@ use super::dockerfile::{Dockerfile, Instruction, What};
 use super::stage::{Base, Origin, Stages, origins};
 use super::step::{At, State, Variables};
 use super::tree::Tree;
-use super::{Error, Event, Halt, Options, export, run};
+use super::{Error, Event, Halt, Options, export, run, triggers};
 use crate::image::layer::Layer;
 use crate::image::{Image, Store};
 use oci_spec::image::Digest;
@@ -45,8 +45,8 @@ pub struct Build<'a> {
     pub halt: &'a Halt,
     /// The record of the last build.
     pub record: Record,
-    /// Instructions that base images left, by stage.
-    triggers: BTreeMap<usize, Dockerfile>,
+    /// Instructions that bases left, by stage; each is a file of its own.
+    triggers: BTreeMap<usize, Vec<Dockerfile>>,
     images: BTreeMap<String, Begun>,
     results: Mutex<Results>,
     changed: Condvar,
@@ -110,11 +110,19 @@ impl<'a> Build<'a> {
             self.halt.check()?;
             match self.stages.stages[number].base.clone() {
                 Base::Scratch => {}
-                Base::Stage(other) => waiting.push(other),
+                Base::Stage(other) => {
+                    let left = self.stages.stages[other].instructions.iter().filter_map(|i| match &i.what {
+                        What::OnBuild(inner) => Some(inner.to_string()),
+                        _ => None,
+                    });
+                    let left = triggers::parse(&self.stages.stages[other].shown(), left)?;
+                    self.triggers.insert(number, left);
+                    waiting.push(other);
+                }
                 Base::Image(name) => self.begin_with(number, &name, obtain)?,
             }
             let own = self.stages.stages[number].instructions.iter().copied();
-            let left = self.triggers.get(&number).into_iter().flat_map(|f| &f.instructions);
+            let left = self.triggers.get(&number).into_iter().flatten().flat_map(|f| &f.instructions);
             let from: Vec<Origin> = own.chain(left).flat_map(|i| origins(&i.what)).filter_map(|o| self.stages.origin(&o, number)).collect();
             for origin in from {
                 match origin {
@@ -159,13 +167,8 @@ impl<'a> Build<'a> {
     /// Gets a stage's base image, and the instructions that it left for those who build on it.
     fn begin_with(&mut self, number: usize, name: &str, obtain: Obtain<'_>) -> Result<(), Error> {
         self.fetch(name, obtain)?;
-        let triggers = self.images.get(name).map(|i| i.config.clone().take_triggers()).unwrap_or_default();
-        if !triggers.is_empty() {
-            let source = format!("ONBUILD of {name}");
-            let text = triggers.join("\n");
-            let file = Dockerfile::parse(&source, &text).map_err(|fault| Error::fault(&fault, &source, &text))?;
-            self.triggers.insert(number, file);
-        }
+        let left = self.images.get(name).map(|i| i.config.clone().take_triggers()).unwrap_or_default();
+        self.triggers.insert(number, triggers::parse(name, left)?);
         Ok(())
     }
 
@@ -216,15 +219,16 @@ impl<'a> Build<'a> {
         let stage = &self.stages.stages[number];
         self.halt.check()?;
         let mut state = self.beginning(number)?;
-        let mut variables = Variables { env: state.config.env(), args: Vec::new() };
+        let mut variables = Variables { env: state.config.env(), args: std::mem::take(&mut state.args) };
         let own = stage.instructions.iter().map(|i| (self.file, *i));
-        let left = self.triggers.get(&number).into_iter().flat_map(|f| f.instructions.iter().map(move |i| (f, i)));
+        let left = self.triggers.get(&number).into_iter().flatten().flat_map(|f| f.instructions.iter().map(move |i| (f, i)));
         let mut step = usize::from(matches!(stage.base, Base::Image(_)));
         for (file, instruction) in left.chain(own) {
             step += usize::from(is_step(&instruction.what));
             let at = At { file, instruction, stage: number, number: step };
             self.instruction(at, &mut state, &mut variables)?;
         }
+        state.args = variables.args;
         Ok(state)
     }
 
@@ -233,11 +237,13 @@ impl<'a> Build<'a> {
         match &stage.base {
             Base::Scratch => {
                 let architecture = super::stage::platform()[2].1;
-                Ok(State { layers: Vec::new(), config: Config::scratch(architecture), created: self.options.epoch.unwrap_or(0) })
+                Ok(State { layers: Vec::new(), config: Config::scratch(architecture), created: self.options.epoch.unwrap_or(0), args: Vec::new() })
             }
             Base::Stage(other) => {
                 let state = self.wait(*other)?;
-                Ok(State { config: state.config.inherited(), ..state })
+                let mut config = state.config.inherited();
+                config.take_triggers();
+                Ok(State { config, ..state })
             }
             Base::Image(name) => {
                 let Some(begun) = self.images.get(name) else { return Err(Error::Elsewhere) };
@@ -245,7 +251,7 @@ impl<'a> Build<'a> {
                 shown.done();
                 let mut config = begun.config.clone();
                 config.take_triggers();
-                Ok(State { created: config.created(), layers: begun.layers.clone(), config })
+                Ok(State { created: config.created(), layers: begun.layers.clone(), config, args: Vec::new() })
             }
         }
     }
@@ -254,7 +260,7 @@ impl<'a> Build<'a> {
     pub fn prefix(&self, number: usize, step: usize) -> String {
         let stage = &self.stages.stages[number];
         let of_image = usize::from(matches!(stage.base, Base::Image(_)));
-        let left = self.triggers.get(&number).into_iter().flat_map(|f| &f.instructions);
+        let left = self.triggers.get(&number).into_iter().flatten().flat_map(|f| &f.instructions);
         let all: Vec<&Instruction> = left.chain(stage.instructions.iter().copied()).collect();
         let total = of_image + all.iter().filter(|i| is_step(&i.what)).count();
         let width = total.to_string().len();

@@ -16,6 +16,8 @@ pub struct State {
     pub layers: Vec<Layer>,
     /// What the image will say of itself.
     pub config: super::config::Config,
+    /// The ARGs that it has so far; a stage that begins with this one has them too.
+    pub args: Vec<(String, String)>,
     /// When its last layer was made, in seconds since the epoch.
     pub created: i64,
 }

@@ -63,7 +63,7 @@ impl<'a> Build<'a> {
         if sources.is_empty() && remote.urls.is_empty() {
             return Err(at.wrong(format!("{} failed: no source files were specified", asked.keyword)));
         }
-        let mut ingredients: Vec<Ingredient> = vec![("instruction".into(), asked.shown.clone())];
+        let mut ingredients: Vec<Ingredient> = vec![("instruction".into(), asked.shown.clone()), ("destination".into(), asked.to.clone())];
         for source in &sources {
             let digests = match asked.from {
                 None => source.digests(false)?,
@@ -73,11 +73,20 @@ impl<'a> Build<'a> {
                 }
             };
             ingredients.extend(digests.into_iter().map(|(path, digest)| (format!("file {path}"), digest)));
+            // Behind a link: it arrives under the link's name.
+            if source.path.file_name().is_some_and(|own| own != source.name) {
+                ingredients.push((format!("name of {}", source.path.display()), source.name.to_string_lossy().into_owned()));
+            }
         }
         ingredients.extend(remote.ingredients()?);
-        // A linked layer is the same on whatever it is put.
-        if !asked.link {
-            ingredients.push(state.parent());
+        // A linked layer is the same on whatever it is put, if its owner is.
+        match &asked.chown {
+            _ if !asked.link => ingredients.push(state.parent()),
+            Some(text) => {
+                let (uid, gid) = self.owner(at, text, &state.layers)?;
+                ingredients.push(("owner".into(), format!("{uid}:{gid}")));
+            }
+            None => {}
         }
         let wanted = Wanted { shown: asked.shown.clone(), ingredients, by: asked.shown.clone() };
         let layers = state.layers.clone();
@@ -90,11 +99,10 @@ impl<'a> Build<'a> {
     fn make_copy(&self, at: At<'_>, asked: &Asked, layers: &[Layer], mut sources: Vec<Gathered>, fetched: &[Gathered]) -> Result<Layer, Error> {
         let stage = if asked.link { Tree::default() } else { self.tree(layers)? };
         let several = sources.len() + fetched.len() > 1;
-        let chown = |text: &String| owner(text, self.tree(layers)?.folders()).map_err(|e| at.wrong(e.to_string()));
         let mut to = Where {
             to: PathBuf::from(&asked.to),
             is_folder: asked.to.ends_with('/') || several,
-            owner: asked.chown.as_ref().map(chown).transpose()?,
+            owner: asked.chown.as_ref().map(|text| self.owner(at, text, layers)).transpose()?,
             chmod: asked.chmod.clone(),
             parents: asked.parents,
             keep_owner: asked.from.is_some(),
@@ -112,6 +120,11 @@ impl<'a> Build<'a> {
         to.keep_owner = true;
         placed.extend(place(&unpacked, &to)?);
         self.store_layer(|writer| Ok(copy::write(&placed, self.options.epoch, writer)?))
+    }
+
+    /// The owner that `--chown` names, by the stage's own files.
+    fn owner(&self, at: At<'_>, text: &str, layers: &[Layer]) -> Result<(u32, u32), Error> {
+        owner(text, self.tree(layers)?.folders()).map_err(|e| at.wrong(e.to_string()))
     }
 
     /// Writes a layer into the store, to be kept there.
@@ -145,15 +158,20 @@ fn asked(at: At<'_>, transfer: &Transfer, add: bool, state: &State, variables: &
     }
     let mode = value("chmod")?;
     let chmod = mode.as_ref().map(|text| Chmod::parse(text).ok_or_else(|| at.wrong(format!("invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777"))));
-    let exclude: Vec<String> = transfer.flags.iter().filter(|f| f.name == "exclude").filter_map(|f| f.value.clone()).collect();
+    let excluding = transfer.flags.iter().filter(|f| f.name == "exclude").filter_map(|f| f.value.as_deref());
+    let exclude = excluding.map(|text| at.expand(text, variables)).collect::<Result<Vec<_>, _>>()?;
     let absolute = if to.starts_with('/') { to.clone() } else { format!("{}/{to}", state.config.workdir()) };
     let slash = absolute.ends_with('/') || absolute.ends_with("/.");
     let clean = config::cleaned(&absolute);
     let chown = value("chown")?;
     let shown = {
-        let flags = transfer.flags.iter().map(|f| format!("--{}{} ", f.name, f.value.as_ref().map_or(String::new(), |v| format!("={v}"))));
+        let mut flags = String::new();
+        for flag in &transfer.flags {
+            let value = flag.value.as_deref().map(|v| at.expand(v, variables)).transpose()?;
+            flags.push_str(&format!("--{}{} ", flag.name, value.map_or(String::new(), |v| format!("={v}"))));
+        }
         let words: Vec<&str> = sources.iter().map(|(s, _)| s.as_str()).chain([to.as_str()]).collect();
-        format!("{keyword} {}{}", flags.collect::<String>(), words.join(" "))
+        format!("{keyword} {flags}{}", words.join(" "))
     };
     Ok(Asked {
         keyword,

@@ -9,19 +9,24 @@ use super::mounts::{self, Kind, Mount, Sharing};
 use super::run::{Job, Step};
 use super::solve::Build;
 use super::step::{At, Shown, State, Variables, Wanted};
+use super::traces::Traces;
 use super::tree::Tree;
 use super::{Error, copy::Gathered};
 use crate::image::changes;
 use crate::image::layer::{self, Layer};
 use crate::kernel::OrSys;
-use std::collections::VecDeque;
-use std::fs::{self, File, Permissions};
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How many of its last lines a failed command shows.
 const TAIL: usize = 20;
+
+/// How often a cache that another step has is asked for again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A RUN, understood.
 struct Asked {
@@ -126,7 +131,7 @@ impl<'a> Build<'a> {
         let step = Step::make(&self.options.root)?;
         let ready = self.make_ready(at, asked, &step)?;
         let targets: Vec<PathBuf> = ready.binds.iter().map(|(_, to, _)| to.clone()).chain(ready.tmpfs.iter().map(|(to, _)| to.clone())).collect();
-        let stubs = stubs(&stage, &targets);
+        let traces = Traces::of(&stage, &targets);
         job.name = step.name.clone();
         job.builder = std::process::id();
         job.argv = asked.argv.clone();
@@ -150,7 +155,7 @@ impl<'a> Build<'a> {
             }
         }
         let upper = step.upper()?;
-        remove_stubs(&upper, &stubs, &stage, &targets);
+        traces.remove(&upper, &stage)?;
         if let Some(epoch) = self.options.epoch {
             copy::clamp(&upper, epoch)?;
         }
@@ -158,7 +163,7 @@ impl<'a> Build<'a> {
     }
 
     fn make_ready(&self, at: At<'_>, asked: &Asked, step: &Step) -> Result<Ready, Error> {
-        let mut ready = Ready::default();
+        let mut ready = Ready { locks: self.locks(&asked.mounts)?, ..Ready::default() };
         if let Some(script) = &asked.script {
             let path = step.folder().join("script");
             write(&path, script.as_bytes(), 0o755)?;
@@ -177,7 +182,8 @@ impl<'a> Build<'a> {
                     ready.tmpfs.push((target, options));
                 }
                 Kind::Cache { id, sharing, mode, uid, gid, read_only } => {
-                    let (path, lock) = self.cache_mount(id, *sharing, step)?;
+                    let private = step.folder().join(format!("private-{number}"));
+                    let (path, lock) = self.cache_mount(id, *sharing, private)?;
                     if !path.exists() {
                         fs::create_dir_all(&path).or_sys_with(|| format!("make {}", path.display()))?;
                         own(&path, *mode, *uid, *gid)?;
@@ -207,23 +213,43 @@ impl<'a> Build<'a> {
         Ok(ready)
     }
 
-    /// The folder of a cache mount, and its lock where it may not be shared.
-    fn cache_mount(&self, id: &str, sharing: Sharing, step: &Step) -> Result<(PathBuf, Option<File>), Error> {
+    /// The locks of the caches that may not be shared. Each is taken once and in the order of their
+    /// names, before any other is held: so no two steps ever wait for each other.
+    fn locks(&self, mounts: &[(Mount, Vec<Gathered>)]) -> Result<Vec<File>, Error> {
+        let locked = mounts.iter().filter_map(|(mount, _)| match &mount.kind {
+            Kind::Cache { id, sharing: Sharing::Locked, .. } => Some(id.as_str()),
+            _ => None,
+        });
+        let mut locks = Vec::new();
+        for id in locked.collect::<BTreeSet<_>>() {
+            let folder = self.cache_folder(id)?;
+            let lock = File::open(&folder).or_sys_with(|| format!("open {}", folder.display()))?;
+            // The one that has it may be slow, or another build: flock(2) cannot wait for two things, and
+            // whoever waits here must hear that the build is to end.
+            while let Err(TryLockError::WouldBlock) = lock.try_lock() {
+                self.halt.check()?;
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            locks.push(lock);
+        }
+        Ok(locks)
+    }
+
+    fn cache_folder(&self, id: &str) -> Result<PathBuf, Error> {
         let folder = self.cache.folder().join("mounts").join(layer::digest(id.as_bytes()).digest());
         fs::create_dir_all(&folder).or_sys_with(|| format!("make {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// The folder of a cache mount, and the lock of a private one; where another has that, `private`.
+    fn cache_mount(&self, id: &str, sharing: Sharing, private: PathBuf) -> Result<(PathBuf, Option<File>), Error> {
+        let folder = self.cache_folder(id)?;
         let files = folder.join("files");
-        if sharing == Sharing::Shared {
+        if sharing != Sharing::Private {
             return Ok((files, None));
         }
         let lock = File::open(&folder).or_sys_with(|| format!("open {}", folder.display()))?;
-        match sharing {
-            Sharing::Private if lock.try_lock().is_err() => Ok((step.folder().join("private-cache"), None)),
-            Sharing::Private => Ok((files, Some(lock))),
-            _ => {
-                lock.lock().or_sys_with(|| format!("lock {}", folder.display()))?;
-                Ok((files, Some(lock)))
-            }
-        }
+        Ok(if lock.try_lock().is_ok() { (files, Some(lock)) } else { (private, None) })
     }
 }
 
@@ -267,43 +293,6 @@ fn follow(mut output: impl Read, shown: &Shown<'_>) -> Vec<String> {
     let text = String::from_utf8_lossy(kept.make_contiguous()).into_owned();
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     lines[lines.len().saturating_sub(TAIL)..].to_vec()
-}
-
-/// Paths that a mount makes to be mounted on, and that the stage does not have.
-fn stubs(stage: &Tree, targets: &[PathBuf]) -> Vec<PathBuf> {
-    let mut stubs = Vec::new();
-    for target in targets {
-        let Ok(path) = stage.resolve(target) else { continue };
-        stubs.extend(path.ancestors().filter(|p| !p.as_os_str().is_empty() && stage.look(p).is_none()).map(Path::to_path_buf));
-    }
-    // The innermost first.
-    stubs.sort_by_key(|p| std::cmp::Reverse(p.components().count()));
-    stubs
-}
-
-/// Takes those off the upper directory again, unless the command put something there.
-fn remove_stubs(upper: &Path, stubs: &[PathBuf], stage: &Tree, targets: &[PathBuf]) {
-    for stub in stubs {
-        let path = upper.join(stub);
-        match fs::symlink_metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => drop(fs::remove_dir(&path)),
-            Ok(metadata) if metadata.is_file() && metadata.len() == 0 => drop(fs::remove_file(&path)),
-            _ => {}
-        }
-    }
-    // Overlay took the folders above along, whose only change is their time.
-    for target in targets.iter().filter_map(|t| stage.resolve(t).ok()) {
-        for folder in target.ancestors().filter(|p| !p.as_os_str().is_empty()) {
-            let marks = |m: &fs::Metadata| (m.mode(), m.uid(), m.gid());
-            let same = |m: &fs::Metadata| stage.look(folder).is_some_and(|node| marks(&node.metadata) == marks(m));
-            // One that was removed and made anew is marked, and hides what lies below.
-            let plain = |path: &Path| xattr::list(path).is_ok_and(|mut names| !names.any(|n| n.to_string_lossy().ends_with(".opaque")));
-            let path = upper.join(folder);
-            if fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir() && same(&m)) && plain(&path) && fs::remove_dir(&path).is_err() {
-                break;
-            }
-        }
-    }
 }
 
 fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {

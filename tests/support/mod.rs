@@ -6,6 +6,7 @@
 //! with DRYDOCK_MUST_RUN=1 it fails instead, so that CI cannot pass by skipping.
 #![allow(dead_code, unused_macros)]
 
+pub mod bench;
 pub mod docker;
 pub mod host;
 pub mod registry;
