@@ -186,3 +186,28 @@ fn an_ordinary_user_is_told_why_not() {
     let (code, out, err) = outcome(&mut room.skiff(&["run", "--rm", "-p", "8080:80", "base", "true"]));
     assert!(code == Some(125) && out.is_empty() && err.starts_with("error: cannot join the network bridge: EPERM\n  why: "), "{code:?} {out}{err}");
 }
+
+#[test]
+fn networks_are_listed_as_dockers_are() {
+    require!(Root);
+    let room = Room::new();
+    for words in [&["network", "create", "--label", "team=web", "red"][..], &["network", "create", "--internal", "quiet"]] {
+        stdout(&mut room.skiff(words));
+    }
+    let ls = |words: &[&str]| stdout(&mut room.skiff(&[&["network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Scope}} {{.Internal}} {{.Labels}}"], words].concat()));
+    assert_eq!(ls(&[]), "host host local false \nnone null local false \nquiet bridge local true \nred bridge local false team=web\n");
+    assert_eq!(ls(&["-f", "name=re", "-f", "name=no"]), "none null local false \nred bridge local false team=web\n");
+    assert_eq!(ls(&["-f", "label=team=web"]), "red bridge local false team=web\n");
+    assert_eq!(ls(&["-f", "type=builtin", "-f", "driver=null"]), "none null local false \n");
+    assert_eq!(ls(&["-f", "dangling=true", "-f", "label=team"]), "red bridge local false team=web\n");
+    assert_eq!(stdout(&mut room.skiff(&["network", "ls"])).lines().next(), Some("NETWORK ID     NAME      DRIVER    SCOPE"));
+    for (words, line) in [
+        (&["network", "ls", "-f", "colour=red"][..], "error: invalid value \"colour=red\" for --filter: it is KEY=VALUE, with a key of name, id, driver, label, type, dangling, scope"),
+        (&["network", "rm", "host"], "error: host is a pre-defined network and cannot be removed"),
+        (&["network", "inspect", "red", "nowhere"], "error: network nowhere not found"),
+    ] {
+        let (code, _, err) = outcome(&mut room.skiff(words));
+        assert_eq!((code, err.lines().next()), (Some(1), Some(line)), "{words:?}");
+    }
+    assert_eq!(outcome(&mut room.skiff(&["network", "rm", "-f", "nowhere"])).0, Some(0));
+}

@@ -4,6 +4,7 @@ use super::format::{self, List};
 use super::ps::created_at;
 use super::{Outcome, boxed, each, show};
 use crate::engine::container::Container;
+use crate::engine::Error;
 use crate::engine::network::{self, Network, Networks, Place, Wanted};
 use crate::kernel::address::Net;
 use clap::{Args, Subcommand};
@@ -92,6 +93,9 @@ pub struct Ls {
     /// Full ids
     #[arg(long)]
     no_trunc: bool,
+    /// Only some: name=PART, id=PART, driver=KIND, label=KEY[=VALUE], type=custom|builtin, dangling=true
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
     /// A Go template for each line, `table TEMPLATE`, or json
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
@@ -111,6 +115,9 @@ pub struct Inspect {
 /// Options of `skiff network rm`.
 #[derive(Debug, Args)]
 pub struct Rm {
+    /// One that is not there is no error
+    #[arg(short, long)]
+    force: bool,
     /// Names or ids
     #[arg(required = true)]
     names: Vec<String>,
@@ -145,7 +152,11 @@ pub fn run(command: &Command, root: &Path) -> Outcome {
         }
         Command::Ls(args) => ls(args, &networks),
         Command::Inspect(args) => inspect(args, &networks, root),
-        Command::Rm(args) => each(&args.names, |name| Ok(networks.remove(&networks.find(name)?)?)),
+        Command::Rm(args) => each(&args.names, |name| match networks.find(name) {
+            Err(network::Error::NotFound { .. }) if matches!(name, "host" | "none") => Err(network::Error::Predefined { name: name.to_owned() }.into()),
+            Err(network::Error::NotFound { .. }) if args.force => Ok(()),
+            found => Ok(networks.remove(&found?)?),
+        }),
         Command::Prune(args) => prune(args, &networks),
     };
     // Whoever asks about networks finds them whole.
@@ -169,29 +180,94 @@ fn connect(args: &Connect, root: &Path) -> Outcome {
     network::connect::connect(container, &place).map(|()| 0).map_err(boxed)
 }
 
+/// A line of the list. Two are there without anything being made: no network, and the host's own.
+struct Row {
+    id: String,
+    name: String,
+    driver: &'static str,
+    internal: bool,
+    created: Option<std::time::SystemTime>,
+    labels: BTreeMap<String, String>,
+    used: bool,
+}
+
+fn rows(networks: &Networks) -> Result<Vec<Row>, network::Error> {
+    let of = |n: Network| Row { used: !networks.users(&n).is_empty(), id: n.id, name: n.name, driver: "bridge", internal: n.internal, created: Some(n.created), labels: n.labels };
+    let alone = |name: &str, driver, digit: char| Row { id: digit.to_string().repeat(64), name: name.into(), driver, internal: false, created: None, labels: BTreeMap::new(), used: true };
+    let mut all: Vec<Row> = networks.all()?.into_iter().map(of).collect();
+    all.extend([alone("host", "host", '1'), alone("none", "null", '0')]);
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(all)
+}
+
+/// Whether a line meets all conditions; of several names or ids one is enough.
+fn fits(row: &Row, filters: &[(&str, &str)]) -> bool {
+    let builtin = matches!(row.name.as_str(), "bridge" | "host" | "none");
+    let any = |key: &str, part_of: &str| {
+        let mut wanted = filters.iter().filter(|(k, _)| *k == key).peekable();
+        wanted.peek().is_none() || wanted.any(|(_, value)| part_of.contains(value))
+    };
+    let holds = |(key, value): &(&str, &str)| match *key {
+        "driver" => row.driver == *value,
+        "type" => (*value == "builtin") == builtin,
+        "dangling" => matches!(*value, "true" | "1") == (!builtin && !row.used),
+        "label" => {
+            let (name, value) = value.split_once('=').map_or((*value, None), |(n, v)| (n, Some(v)));
+            row.labels.get(name).is_some_and(|v| value.is_none_or(|value| v == value))
+        }
+        _ => true,
+    };
+    any("name", &row.name) && any("id", &row.id) && filters.iter().all(holds)
+}
+
+/// Reads `--filter`, with a key of these.
+fn filters<'a>(texts: &'a [String], keys: &[&str]) -> Result<Vec<(&'a str, &'a str)>, Error> {
+    let read = |text: &'a String| match text.split_once('=') {
+        Some((key, value)) if keys.contains(&key) => Ok((key, value)),
+        _ => Err(Error::Option { option: "--filter", value: text.clone(), reason: format!("it is KEY=VALUE, with a key of {}", keys.join(", ")), example: "--filter label=team=web" }),
+    };
+    texts.iter().map(read).collect()
+}
+
 fn ls(args: &Ls, networks: &Networks) -> Outcome {
+    let wanted = filters(&args.filter, &["name", "id", "driver", "label", "type", "dangling", "scope"]).map_err(boxed)?;
     let whole = args.no_trunc;
     let short = |id: &str| if whole { id.to_owned() } else { id[..12.min(id.len())].to_owned() };
-    let all = networks.all().map_err(boxed)?;
+    let mut all = rows(networks).map_err(boxed)?;
+    all.retain(|row| fits(row, &wanted));
     if args.quiet {
         all.iter().for_each(|n| println!("{}", short(&n.id)));
         return Ok(0);
     }
-    let row = |n: &Network| json!({ "ID": short(&n.id), "Name": n.name, "Driver": "bridge", "Scope": "local", "Internal": n.internal.to_string(), "CreatedAt": created_at(n.created), "Labels": n.labels });
+    let labels = |n: &Row| n.labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",");
+    let row = |n: &Row| {
+        json!({
+            "ID": short(&n.id), "Name": n.name, "Driver": n.driver, "Scope": "local", "IPv6": "false", "Internal": n.internal.to_string(),
+            "CreatedAt": n.created.map(created_at).unwrap_or_default(), "Labels": labels(n),
+        })
+    };
     let rows: Vec<Value> = all.iter().map(row).collect();
-    let heads = &[("ID", "NETWORK ID"), ("Name", "NAME"), ("Driver", "DRIVER"), ("Scope", "SCOPE"), ("Internal", "INTERNAL"), ("CreatedAt", "CREATED AT"), ("Labels", "LABELS")];
+    let heads = &[
+        ("ID", "NETWORK ID"), ("Name", "NAME"), ("Driver", "DRIVER"), ("Scope", "SCOPE"), ("IPv6", "IPV6"), ("Internal", "INTERNAL"),
+        ("CreatedAt", "CREATED AT"), ("Labels", "LABELS"),
+    ];
     let usual = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}";
     print!("{}", List { usual, heads }.print(args.format.as_deref(), &rows).map_err(boxed)?);
     Ok(0)
 }
 
 fn inspect(args: &Inspect, networks: &Networks, root: &Path) -> Outcome {
-    let mut shown = Vec::new();
+    let (mut shown, mut missing) = (Vec::new(), Vec::new());
     for name in &args.names {
-        shown.push(describe(&networks.find(name).map_err(boxed)?, root));
+        match networks.find(name) {
+            Ok(network) => shown.push(describe(&network, root)),
+            Err(error) => missing.push(error),
+        }
     }
+    // As Docker does: first what is there, then what is not.
     print!("{}", format::inspection(args.format.as_deref(), &shown).map_err(boxed)?);
-    Ok(0)
+    missing.iter().for_each(|error| show(error));
+    Ok(u8::from(!missing.is_empty()))
 }
 
 /// One network, as Docker has it.

@@ -116,6 +116,12 @@ pub enum Error {
         /// What it said.
         reason: String,
     },
+    /// It was not made, and cannot be removed.
+    #[error("{name} is a pre-defined network and cannot be removed")]
+    Predefined {
+        /// The network.
+        name: String,
+    },
     /// It is on that network already.
     #[error("endpoint with name {container} already exists in network {network}")]
     Connected {
