@@ -141,7 +141,7 @@ fn a_value_that_cannot_be_is_refused_before_anything_is_made() {
         125,
         "error: invalid published port \"80:x\"\n  why: a port is a number from 1 to 65535, or a range such as 8000-8010\n  try: -p [ADDRESS:][HOSTPORT:]PORT[/udp], such as -p 8080:80 or -p 127.0.0.1:5353:53/udp\n",
     );
-    refuses(&room, &["run", "-v", "data", "base", "true"], 125, "error: invalid value \"data\" for --volume: it is not SOURCE:TARGET[:ro]\n  try: -v /srv/data:/data:ro\n");
+    refuses(&room, &["run", "-v", "data", "base", "true"], 125, "error: invalid value \"data\" for --volume: the path inside must be absolute and without `..`\n  try: -v /srv/data:/data\n");
     refuses(&room, &["kill", "-s", "NOPE", "web"], 125, "error: invalid value \"NOPE\" for --signal: it is no signal; see signal(7)\n  try: --signal TERM\n");
     refuses(&room, &["run", "--env-file", "/nothing", "base", "true"], 125, "error: cannot read /nothing: ENOENT\n");
     assert!(!room.skiff_root().exists(), "not even skiff's root was made");
