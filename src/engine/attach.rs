@@ -17,6 +17,43 @@ pub fn attached(tty: bool, interactive: bool, start: impl FnOnce(Vec<OwnedFd>) -
     Ok(code)
 }
 
+/// Starts a process that nobody waits for, for `skiff exec -d`: a child of ours stays and reaps it.
+pub fn detached(tty: bool, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, Error>) -> Result<(), Error> {
+    use std::io::Read;
+    let (told, tell) = relay::pipe()?;
+    if let pidfd::Fork::Parent(_) = pidfd::fork()? {
+        drop(tell);
+        let mut text = String::new();
+        std::fs::File::from(told).read_to_string(&mut text).or_sys("hear from the process")?;
+        if text.is_empty() {
+            return Ok(());
+        }
+        let lost = |_| SysError::new("start the process", nix::errno::Errno::ECHILD);
+        return Err(serde_json::from_str::<super::step::StepError>(&text).map_err(lost)?.into());
+    }
+    drop(told);
+    let _ = nix::unistd::setsid();
+    let begun = Signals::block().map_err(Error::from).and_then(|signals| {
+        let null = super::monitor::leave_terminal()?;
+        let copy = || null.try_clone().or_sys("keep /dev/null");
+        let stdio = if tty { Vec::new() } else { vec![copy()?, copy()?, copy()?] };
+        Ok((signals, start(stdio)?))
+    });
+    match begun {
+        Ok((mut signals, started)) => {
+            drop(tell);
+            // Read and forgotten, or it would stand still when the terminal is full.
+            let streams = started.terminal.into_iter().map(|from| Stream { from, to: Box::new(|_: &[u8]| ()) }).collect();
+            let _ = relay::until_end(&started.process, &mut signals, streams, None);
+            pidfd::exit_now(0)
+        }
+        Err(error) => {
+            relay::write_all(tell.as_fd(), super::monitor::failure(&error).as_bytes());
+            pidfd::exit_now(125)
+        }
+    }
+}
+
 pub(super) fn connect(tty: bool, interactive: bool, signals: &mut Signals, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, Error>) -> Result<i32, Error> {
     let Ends { theirs, ours, input } = Ends::foreground(tty, interactive)?;
     let started = start(theirs)?;

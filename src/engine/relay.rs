@@ -40,6 +40,17 @@ impl Signals {
         self.resize();
     }
 
+    /// Passes signals on for as long as the process runs.
+    pub fn pass_all_on(mut self, to: &Pidfd) {
+        loop {
+            let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN), PollFd::new(to.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut fds, PollTimeout::NONE).is_err_and(|e| e != Errno::EINTR) || fds[1].any().unwrap_or(false) {
+                return;
+            }
+            self.pass_on(to);
+        }
+    }
+
     fn resize(&self) {
         if let (Some(terminal), Ok(size)) = (&self.terminal, pty::size(std::io::stdin())) {
             let _ = pty::set_size(terminal, size);

@@ -122,6 +122,8 @@ pub struct Request {
     pub restart: Policy,
     /// Its health check, over the image's.
     pub health: Check,
+    /// What is kept of what it writes.
+    pub log: super::log::Options,
     /// The signal that stops it, instead of the image's.
     pub stop_signal: Option<String>,
     /// Seconds from that to SIGKILL.

@@ -110,7 +110,7 @@ fn host_config(container: &Container, request: &Request) -> Ordered {
     members! {
         "Binds": list(&binds),
         "ContainerIDFile": "",
-        "LogConfig": members! { "Type": "json-file", "Config": json!({}) },
+        "LogConfig": members! { "Type": if request.log.none { "none" } else { "json-file" }, "Config": log_options(request) },
         "NetworkMode": network_mode(&request.network),
         "PortBindings": bindings(&wished_ports(request)),
         "RestartPolicy": members! { "Name": record.restart.name(), "MaximumRetryCount": record.restart.most() },
@@ -154,6 +154,17 @@ fn host_config(container: &Container, request: &Request) -> Ordered {
         "MaskedPaths": hidden(&defaults::MASKED_PATHS),
         "ReadonlyPaths": hidden(&defaults::READONLY_PATHS),
     }
+}
+
+fn log_options(request: &Request) -> Value {
+    let mut all = serde_json::Map::new();
+    if request.log.max_size > 0 {
+        all.insert("max-size".into(), request.log.max_size.to_string().into());
+    }
+    if request.log.max_file > 0 {
+        all.insert("max-file".into(), request.log.max_file.to_string().into());
+    }
+    all.into()
 }
 
 fn network_mode(network: &Network) -> String {

@@ -5,7 +5,7 @@ use crate::engine::container::Container;
 use crate::engine::enter::{self, Request};
 use crate::engine::error::Error;
 use crate::engine::host::Host;
-use crate::engine::attach::attached;
+use crate::engine::attach::{attached, detached};
 use clap::Args;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(override_usage = "skiff exec [OPTIONS] <CONTAINER> <COMMAND>...")]
 pub struct Exec {
+    /// Run it in the background
+    #[arg(short, long)]
+    detach: bool,
     /// Keep standard input open
     #[arg(short, long)]
     interactive: bool,
@@ -39,7 +42,7 @@ pub struct Exec {
 
 /// Runs it.
 pub fn run(args: Exec, root: &Path) -> Outcome {
-    if args.tty && args.interactive && !std::io::stdin().is_terminal() {
+    if args.tty && args.interactive && !args.detach && !std::io::stdin().is_terminal() {
         return Err(boxed(Error::NoTerminal));
     }
     let mut words = args.words.into_iter();
@@ -53,5 +56,8 @@ pub fn run(args: Exec, root: &Path) -> Outcome {
         tty: args.tty,
         privileged: args.privileged,
     };
+    if args.detach {
+        return detached(args.tty, |stdio| enter::enter(&container, &request, stdio, &host)).map(|()| 0).map_err(boxed);
+    }
     attached(args.tty, args.interactive, |stdio| enter::enter(&container, &request, stdio, &host)).map(clamp).map_err(boxed)
 }

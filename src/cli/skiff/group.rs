@@ -1,7 +1,7 @@
 //! `skiff container …`: the same commands by their longer names, and `prune`.
 
 use super::images::change;
-use super::{Outcome, boxed, cp, exec, inspect, life, logs, network, ps, run, start, stats, top, update};
+use super::{Outcome, attach, boxed, cp, exec, inspect, life, logs, network, ps, run, start, stats, top, update};
 use crate::engine::container::{Container, Status};
 use crate::engine::error::Error;
 use clap::{Args, Subcommand};
@@ -11,6 +11,8 @@ use std::path::Path;
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum Group {
+    /// Print what a running container writes from now on, and pass on what is typed
+    Attach(attach::Attach),
     /// Copy files between the host and a container
     Cp(cp::Cp),
     /// Make a container, to be started later
@@ -86,13 +88,14 @@ impl Group {
 
     /// True for those that have somebody to look after, whether or not anybody reads on.
     pub fn stays(&self) -> bool {
-        matches!(self, Group::Cp(_) | Group::Exec(_) | Group::Start(_) | Group::Restart(_) | Group::Run(_))
+        matches!(self, Group::Attach(_) | Group::Cp(_) | Group::Exec(_) | Group::Start(_) | Group::Restart(_) | Group::Run(_))
     }
 }
 
 /// Runs it.
 pub fn run(command: Group, root: &Path) -> Outcome {
     match command {
+        Group::Attach(args) => attach::run(&args, root),
         Group::Cp(args) => cp::run(&args, root),
         Group::Create(args) => start::create(*args, root),
         Group::Commit(args) => change::commit(&args, root),

@@ -1,13 +1,15 @@
 //! `skiff logs`: what a container in the background wrote, and with -f what it writes.
 
-use super::{Outcome, boxed};
+use super::{Outcome, boxed, run::option};
 use crate::engine::container::Container;
-use crate::kernel::{OrSys, SysError};
+use crate::engine::error::Error;
+use crate::engine::health::nanos;
+use crate::engine::log::read::{Entry, News, Reader};
 use clap::Args;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::collections::VecDeque;
+use std::io::{BufWriter, Stdout, Write};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 /// Options of `skiff logs`.
 #[derive(Debug, Args)]
@@ -15,12 +17,18 @@ pub struct Logs {
     /// Go on with what is written from now on, until the container ends
     #[arg(short, long)]
     follow: bool,
-    /// Only the last lines
-    #[arg(short = 'n', long, value_name = "NUMBER")]
-    tail: Option<usize>,
+    /// Only the last lines; all
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value = "all", hide_default_value = true, allow_hyphen_values = true)]
+    tail: String,
     /// Show when each line was written
     #[arg(short, long)]
     timestamps: bool,
+    /// Only what was written since then: 2026-01-31T12:00:00Z, seconds since 1970, or 10m for that long ago
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only what was written until then
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
     /// The container, by name or id
     container: String,
 }
@@ -28,72 +36,90 @@ pub struct Logs {
 /// Prints it, each line to the stream that it was written to.
 pub fn run(args: &Logs, root: &Path) -> Outcome {
     let container = Container::find(root, &args.container).map_err(boxed)?;
-    let path = container.folder().join("log.json");
-    // Before the first look, so that nothing falls between the two.
-    let news = if args.follow { Some(watch(&container).map_err(boxed)?) } else { None };
-    // A container in the foreground wrote to its own terminal and has none.
-    let Ok(file) = File::open(&path) else { return Ok(0) };
-    let mut lines = Lines { file: BufReader::new(file), begun: String::new() };
-    let entries = lines.read().or_sys_with(|| format!("read {}", path.display())).map_err(boxed)?;
-    let skip = args.tail.map_or(0, |n| entries.len().saturating_sub(n));
-    if !show(&entries[skip..], args.timestamps) {
+    let tail = if args.tail == "all" { None } else { args.tail.parse::<i64>().map_err(|_| boxed(option("--tail", &args.tail, "it is a number, or all", "--tail 20")))?.try_into().ok() };
+    let bound = |flag, text: &Option<String>| text.as_ref().map(|t| moment(flag, t)).transpose().map_err(boxed);
+    let (since, until) = (bound("--since", &args.since)?, bound("--until", &args.until)?);
+    let wanted = |entry: &Entry| since.as_ref().is_none_or(|s| entry.time >= *s) && until.as_ref().is_none_or(|u| entry.time <= *u);
+    let news = if args.follow && until.is_none() { Some(News::of(&container).map_err(boxed)?) } else { None };
+    let mut reader = Reader::open(&container);
+    let mut printer = Printer::new(args.timestamps);
+    let mut last: VecDeque<Entry> = VecDeque::new();
+    while let Some(entry) = reader.next().map_err(boxed)? {
+        if !wanted(&entry) {
+            continue;
+        }
+        match tail {
+            None if !printer.print(&entry) => return Ok(0),
+            None => {}
+            Some(most) => {
+                last.push_back(entry);
+                last.drain(..last.len().saturating_sub(most));
+            }
+        }
+    }
+    if !last.iter().all(|entry| printer.print(entry)) || !printer.flush() {
         return Ok(0);
     }
-    let Some(news) = news else { return Ok(0) };
+    match news {
+        Some(news) => follow(&container, &mut reader, &news, &mut printer),
+        None => Ok(0),
+    }
+}
+
+/// Prints what comes, until the container ends or nobody reads any more.
+pub fn follow(container: &Container, reader: &mut Reader, news: &News, printer: &mut Printer) -> Outcome {
     loop {
         // Asked first: what was written before the end is read after it.
         let over = !container.is_attended();
-        let entries = lines.read().or_sys_with(|| format!("read {}", path.display())).map_err(boxed)?;
-        if !show(&entries, args.timestamps) || over {
-            return Ok(0);
-        }
-        match news.read_events() {
-            Err(nix::errno::Errno::EINTR) | Ok(_) => {}
-            Err(errno) => return Err(boxed(SysError::new(format!("follow {}", path.display()), errno))),
-        }
-    }
-}
-
-/// Wakes up when the log grows, and when whoever waits for the container lets go of its lock, which
-/// closes the file.
-fn watch(container: &Container) -> Result<Inotify, SysError> {
-    let what = || format!("follow the log of {}", container.name());
-    let news = Inotify::init(InitFlags::IN_CLOEXEC).or_sys_with(what)?;
-    let kinds = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_DELETE_SELF;
-    news.add_watch(&container.folder(), kinds).or_sys_with(what)?;
-    Ok(news)
-}
-
-/// A log that grows.
-struct Lines {
-    file: BufReader<File>,
-    /// The beginning of a line whose rest is not written yet.
-    begun: String,
-}
-
-impl Lines {
-    /// The entries that are whole by now.
-    fn read(&mut self) -> std::io::Result<Vec<serde_json::Value>> {
-        let mut entries = Vec::new();
-        while self.file.read_line(&mut self.begun)? > 0 {
-            if self.begun.ends_with('\n') {
-                entries.extend(serde_json::from_str(&self.begun));
-                self.begun.clear();
+        while let Some(entry) = reader.next().map_err(boxed)? {
+            if !printer.print(&entry) {
+                return Ok(0);
             }
         }
-        Ok(entries)
+        if !printer.flush() || over {
+            return Ok(0);
+        }
+        news.wait().map_err(boxed)?;
     }
 }
 
-/// Prints entries; false once nobody reads any more (`| head`), which ends it quietly.
-fn show(entries: &[serde_json::Value], timestamps: bool) -> bool {
-    entries.iter().all(|entry| {
-        let text = entry["log"].as_str().unwrap_or_default();
-        let stamp = if timestamps { format!("{} ", entry["time"].as_str().unwrap_or_default()) } else { String::new() };
-        let written = match entry["stream"].as_str() {
-            Some("stderr") => write!(std::io::stderr(), "{stamp}{text}"),
-            _ => write!(std::io::stdout(), "{stamp}{text}").and_then(|()| std::io::stdout().flush()),
+/// A time as Docker takes it, in the form in which entries have theirs.
+fn moment(flag: &'static str, text: &str) -> Result<String, Error> {
+    let seconds = || text.parse::<f64>().ok().filter(|s| *s >= 0.0 && s.is_finite()).map(|s| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(s));
+    let ago = || nanos(text).and_then(|n| SystemTime::now().checked_sub(Duration::from_nanos(n)));
+    let date = || {
+        let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+        humantime::parse_rfc3339_weak(&whole).ok()
+    };
+    let time = seconds().or_else(ago).or_else(date);
+    time.map(|t| humantime::format_rfc3339_nanos(t).to_string())
+        .ok_or_else(|| option(flag, text, "it is a time such as 2026-01-31T12:00:00Z, seconds since 1970, or an age such as 10m", "--since 10m"))
+}
+
+/// Prints entries, each to its stream.
+pub struct Printer {
+    out: BufWriter<Stdout>,
+    timestamps: bool,
+}
+
+impl Printer {
+    /// With the time before each line, or without.
+    pub fn new(timestamps: bool) -> Self {
+        Self { out: BufWriter::with_capacity(1 << 16, std::io::stdout()), timestamps }
+    }
+
+    /// False once nobody reads any more (`| head`), which ends it quietly.
+    fn print(&mut self, entry: &Entry) -> bool {
+        let stamp = if self.timestamps { format!("{} ", entry.time) } else { String::new() };
+        let written = match entry.stream.as_str() {
+            // What stands before it was written before it.
+            "stderr" => self.out.flush().and_then(|()| write!(std::io::stderr(), "{stamp}{}", entry.log)),
+            _ => write!(self.out, "{stamp}{}", entry.log),
         };
         written.is_ok()
-    })
+    }
+
+    fn flush(&mut self) -> bool {
+        self.out.flush().is_ok()
+    }
 }

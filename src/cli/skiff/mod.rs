@@ -1,6 +1,7 @@
 //! `skiff`: one file a subcommand. Words, flags and exit codes are Docker's.
 
 mod about;
+mod attach;
 mod build;
 mod cp;
 mod document;
@@ -75,6 +76,8 @@ enum Engine {
     Create(Box<start::Create>),
     /// Start containers that were made, or have ended
     Start(start::Start),
+    /// Print what a running container writes from now on, and pass on what is typed
+    Attach(attach::Attach),
     /// Stop containers and start them again
     Restart(start::Restart),
     /// Give a container another name
@@ -217,13 +220,14 @@ fn alone(command: Engine, root: &Path) -> Outcome {
     if matches!(&command, Engine::Exec(_) | Engine::Start(_) | Engine::Restart(_)) || matches!(&command, Engine::Run(args) if args.shares_files()) {
         seal();
     }
-    if !matches!(command, Engine::Run(_) | Engine::Start(_) | Engine::Restart(_) | Engine::Exec(_) | Engine::Init(_)) {
+    if !matches!(command, Engine::Run(_) | Engine::Attach(_) | Engine::Start(_) | Engine::Restart(_) | Engine::Exec(_) | Engine::Init(_)) {
         end_with_the_reader();
     }
     match command {
         Engine::Run(args) => run::run(*args, root),
         Engine::Create(args) => start::create(*args, root),
         Engine::Start(args) => start::start(&args, root),
+        Engine::Attach(args) => attach::run(&args, root),
         Engine::Restart(args) => start::restart(&args, root),
         Engine::Rename(args) => start::rename(&args, root),
         Engine::Ps(args) => ps::run(&args, root),

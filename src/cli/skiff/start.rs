@@ -22,6 +22,12 @@ pub struct Create {
 /// Options of `skiff start`.
 #[derive(Debug, Args)]
 pub struct Start {
+    /// Print what it writes, pass signals on, and end with its exit code
+    #[arg(short, long)]
+    attach: bool,
+    /// Pass on what is typed or piped here
+    #[arg(short, long)]
+    interactive: bool,
     /// Containers, by name or id
     #[arg(required = true)]
     containers: Vec<String>,
@@ -60,6 +66,12 @@ pub fn create(args: Create, root: &Path) -> Outcome {
 
 /// Starts them.
 pub fn start(args: &Start, root: &Path) -> Outcome {
+    if args.attach || args.interactive {
+        let [name] = args.containers.as_slice() else {
+            return Err(boxed(Error::Copy { what: "you cannot start and attach multiple containers at once".into(), hint: "skiff start A B, then skiff attach A" }));
+        };
+        return super::attach::start(&Container::find(root, name).map_err(boxed)?, args.interactive);
+    }
     each(&args.containers, |name| begin(Container::find(root, name)?))
 }
 

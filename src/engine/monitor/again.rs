@@ -53,7 +53,7 @@ impl Monitor<'_> {
         let asked = start::request_of(&self.prepared.container)?;
         let made = start::ready(&mut self.prepared.container, &asked, &host)?;
         (self.prepared.plan, self.prepared.held) = (made.plan, made.held);
-        self.start()
+        self.start(None)
     }
 
     /// The container's life is over.

@@ -18,12 +18,25 @@ use super::restart::Backoff;
 use super::run::{self, Prepared};
 use crate::kernel::{OrSys, SysError, pidfd};
 use std::cell::RefCell;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::time::Instant;
 
 /// Starts the container with a monitor of its own and returns once its command runs.
-pub fn detached(mut prepared: Prepared, request: &Request) -> Result<(), Error> {
+pub fn detached(prepared: Prepared, request: &Request) -> Result<(), Error> {
+    begin(prepared, request, None)
+}
+
+/// The same; what is written to the pipe that comes back is the command's standard input, which ends
+/// when that is closed.
+pub fn with_input(prepared: Prepared, request: &Request) -> Result<OwnedFd, Error> {
+    let (read, write) = relay::pipe()?;
+    let ours = write.try_clone().or_sys("make a pipe")?;
+    begin(prepared, request, Some((read, write, ours.as_raw_fd())))?;
+    Ok(ours)
+}
+
+fn begin(mut prepared: Prepared, request: &Request, input: Option<(OwnedFd, OwnedFd, RawFd)>) -> Result<(), Error> {
     let (tell, told) = {
         let (read, write) = relay::pipe()?;
         (write, read)
@@ -33,7 +46,12 @@ pub fn detached(mut prepared: Prepared, request: &Request) -> Result<(), Error> 
             drop(told);
             // Its own standard error will be /dev/null; notes travel by the pipe.
             prepared.told = None;
-            pidfd::exit_now(monitor(prepared, request, tell))
+            // The ends to be written are the other process's, or the input would never end.
+            let input = input.map(|(read, write, copy)| {
+                drop((write, pidfd::own(copy)));
+                read
+            });
+            pidfd::exit_now(monitor(prepared, request, tell, input))
         }
         pidfd::Fork::Parent(_) => {
             drop(tell);
@@ -71,16 +89,16 @@ struct Running {
 }
 
 /// The monitor: starts the container, says so, logs, waits, starts it again, cleans up.
-fn monitor(mut prepared: Prepared, request: &Request, tell: OwnedFd) -> i32 {
+fn monitor(mut prepared: Prepared, request: &Request, tell: OwnedFd, input: Option<OwnedFd>) -> i32 {
     let _ = nix::unistd::setsid();
     let _ = prepared.container.attend();
-    let parts = Signals::block().map_err(Error::from).and_then(|signals| Ok((signals, Log::create(&prepared.container.folder())?, leave_terminal()?)));
+    let parts = Signals::block().map_err(Error::from).and_then(|signals| Ok((signals, Log::create(&prepared.container.folder(), &request.log)?, leave_terminal()?)));
     let (signals, log, _) = match parts {
         Ok(parts) => parts,
         Err(error) => return refuse(&mut prepared, &error, tell),
     };
     let mut monitor = Monitor { prepared, request, signals, log, backoff: Backoff::default(), watch: None };
-    let mut running = match monitor.start() {
+    let mut running = match monitor.start(input) {
         Ok(running) => running,
         Err(error) => return refuse(&mut monitor.prepared, &error, tell),
     };
@@ -106,13 +124,14 @@ fn refuse(prepared: &mut Prepared, error: &Error, tell: OwnedFd) -> i32 {
 
 impl Monitor<'_> {
     /// Starts the container's command.
-    fn start(&mut self) -> Result<Running, Error> {
-        // Docker keeps standard input open for -i: nothing comes, but it does not end either.
-        let open = if self.request.interactive { Some(relay::pipe()?) } else { None };
+    fn start(&mut self, input: Option<OwnedFd>) -> Result<Running, Error> {
+        // Docker keeps standard input open for -i: what `attach` writes comes there, and it does not end.
+        let open = if self.request.interactive && input.is_none() { Some(relay::pipe()?) } else { None };
         let (mut streams, theirs) = Log::streams(&self.log, self.request.tty)?;
-        let (input, ours) = match open {
-            Some((read, write)) => (read, Some(write)),
-            None => (std::fs::File::open("/dev/null").or_sys("open /dev/null")?.into(), None),
+        let (input, ours) = match (open, input) {
+            (Some((read, write)), _) => (read, Some(write)),
+            (None, Some(read)) => (read, None),
+            (None, None) => (std::fs::File::open("/dev/null").or_sys("open /dev/null")?.into(), None),
         };
         let stdio = if self.request.tty { Vec::new() } else { std::iter::once(input).chain(theirs).collect() };
         if self.prepared.container.record.health.is_some() {
@@ -122,12 +141,25 @@ impl Monitor<'_> {
         if let Some(master) = started.terminal.take() {
             streams = vec![Log::stream(&self.log, master, "stdout")];
         }
+        self.show_input(ours.as_ref());
         Ok(Running { started, streams, _input: ours, since: Instant::now() })
     }
 }
 
+impl Monitor<'_> {
+    /// Leaves a link in the container's folder to the pipe that its standard input is read from, for
+    /// `attach`: who may open a descriptor of this process is said by ptrace(2).
+    fn show_input(&self, input: Option<&OwnedFd>) {
+        let path = self.prepared.container.folder().join("stdin");
+        let _ = std::fs::remove_file(&path);
+        if let Some(input) = input {
+            let _ = std::os::unix::fs::symlink(format!("/proc/{}/fd/{}", std::process::id(), input.as_raw_fd()), &path);
+        }
+    }
+}
+
 /// An error as it travels from the monitor to the one that waits for the start.
-fn failure(error: &Error) -> String {
+pub(super) fn failure(error: &Error) -> String {
     use crate::kernel::Explain;
     let step = match error {
         Error::Step(step) => step.clone(),
