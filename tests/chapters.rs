@@ -204,6 +204,12 @@ fn chapter_09_dockerfile_is_as_it_says() {
 }
 
 #[test]
+fn chapter_12_registry_is_as_it_says() {
+    require!(Root, Tool("tar"), Tool("curl"));
+    chapter_holds("12-registry");
+}
+
+#[test]
 fn every_chapter_of_the_course_is_typed_here() {
     let text = std::fs::read_to_string(checkout().join("tests/chapters.rs")).expect("this file");
     for folder in &course().folders {
