@@ -294,6 +294,24 @@ fn a_url_is_fetched_checked_and_cached() {
 }
 
 #[test]
+fn an_archive_is_added_whatever_it_is_compressed_with_and_copied_as_it_is() {
+    require!(UserNamespaces, Tool("xz"), Tool("bzip2"));
+    let kinds = [("xz", "-J"), ("bz2", "-j"), ("gz", "-z")];
+    let added: String = kinds.iter().map(|(end, _)| format!("ADD a.tar.{end} /{end}/\n")).collect();
+    let bench = Bench::new(&format!("FROM base\n{added}ADD plain.xz /plain/\nCOPY a.tar.xz /copied/\n"));
+    bench.write("inside/note", "of the archive\n");
+    for (end, option) in kinds {
+        let mut tar = std::process::Command::new("tar");
+        stdout(tar.args(["-c", option, "-f", &format!("a.tar.{end}"), "-C", "inside", "."]).current_dir(bench.context()));
+    }
+    bench.write("plain", "no archive\n");
+    stdout(std::process::Command::new("xz").args(["-k", "plain"]).current_dir(bench.context()));
+    bench.build(&[]);
+    assert_eq!(bench.run("cat /xz/note /bz2/note /gz/note"), "of the archive\n".repeat(3));
+    assert_eq!(bench.run("ls /plain /copied"), "/copied:\na.tar.xz\n\n/plain:\nplain.xz\n");
+}
+
+#[test]
 fn links_of_an_image_lead_nowhere_else() {
     require!(UserNamespaces);
     let bench = Bench::new("FROM base AS evil\nRUN ln -s /etc /up && ln -s ../../../../../etc /climb && mkdir /d && ln -s /d /to && rm -r /var && ln -s / /var\nFROM base\nCOPY --from=evil /up/passwd /one\nCOPY --from=evil /climb/passwd /two\nCOPY --from=evil /var/up/passwd /three\n");

@@ -100,7 +100,9 @@ fn a_decompression_bomb_is_refused_before_it_fills_the_disk() {
             "gzip" => bomb(Box::new(GzEncoder::new(to, Compression::default()))),
             _ => bomb(Box::new(zstd::Encoder::new(to, 1).expect("an encoder").auto_finish())),
         }
-        let room = Room::new();
+        let mut room = Room::new();
+        // What stands there otherwise is more than is good for a test's disk.
+        room.set("SKIFF_UNPACKED_MAX", "256m");
         let error = refused(&room, &format!("sha256:{}", "0".repeat(64)), &fs::read(&file).expect("a file"));
         assert!(error.starts_with("error: the layer cannot be read: it is a decompression bomb: "), "{kind}: {error}");
         // The archive as a whole may be one as well.
@@ -307,4 +309,27 @@ fn trees_are_those_that_docker_and_umoci_unpack() {
     fs::write(at("layout/index.json"), index).expect("the room is ours");
     stdout(room.command("umoci").args(["unpack", "--image", &format!("{}:nasty", at("layout")), &at("bundle")]));
     assert_same(&ours, &picture(Path::new(&at("bundle/rootfs"))), "umoci");
+}
+
+#[test]
+fn a_file_with_a_whiteouts_name_gets_into_no_layer() {
+    require!(UserNamespaces);
+    let room = Room::new();
+    stdout(&mut room.skiff(&["run", "--name", "sly", "--network", "none", "base", "touch", "/etc/.wh.passwd"]));
+    let (code, out, err) = outcome(&mut room.skiff(&["commit", "sly", "sly"]));
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+    assert!(err.starts_with("error: the layer is refused: its entry \"etc/.wh.passwd\" has the name of a whiteout, and would take away another file\n"), "{err}");
+}
+
+/// Any process in a container may set `user.` attributes; to root's overlay they mean nothing.
+#[test]
+fn a_mark_that_the_kernel_does_not_believe_hides_nothing_from_an_image() {
+    require!(Root);
+    let room = Room::new();
+    stdout(&mut room.skiff(&["run", "--name", "sly", "--network", "none", "base", "touch", "/etc/new"]));
+    let containers = fs::read_dir(room.skiff_root().join("containers")).expect("a folder");
+    let folder = containers.flatten().map(|e| e.path()).find(|p| p.join("upper").exists()).expect("the container");
+    xattr::set(folder.join("upper/etc"), "user.overlay.opaque", b"y").expect("anybody may");
+    stdout(&mut room.skiff(&["commit", "sly", "sly"]));
+    assert_eq!(stdout(&mut room.skiff(&["run", "--rm", "--network", "none", "sly", "ls", "/etc/passwd", "/etc/new"])), "/etc/new\n/etc/passwd\n");
 }

@@ -212,6 +212,36 @@ fn what_was_unpacked_in_another_boot_and_never_synced_is_unpacked_again() {
     }
 }
 
+#[test]
+fn a_damaged_image_hides_no_other_is_taken_away_by_its_name_and_comes_back_whole() {
+    let room = Room::new();
+    let (one, other) = (layer(1, 20), layer(2, 3));
+    archive(&room.path().join("a.tar"), "a:1", &[&one]);
+    archive(&room.path().join("b.tar"), "b:1", &[&other]);
+    let load = |file: &str| stdout(&mut load(&room, &room.path().join(file)));
+    let names = || outcome(&mut room.skiff(&["images", "--format", "{{.Repository}}"]));
+    load("a.tar");
+    load("b.tar");
+    let manifest = stdout(&mut room.skiff(&["images", "--digests", "--format", "{{.Digest}}", "a:1"]));
+    let manifest = room.skiff_root().join("images/blobs/sha256").join(&manifest.trim()[7..]);
+    fs::write(&manifest, "").expect("the room is ours");
+    let (code, out, err) = names();
+    assert_eq!((code, out.as_str()), (Some(0), "b\n"), "{err}");
+    assert!(err.starts_with("note: the image a:1 is damaged (manifest sha256:"), "{err}");
+    stdout(&mut room.skiff(&["tag", "b:1", "c:1"]));
+    assert_eq!(stdout(&mut room.skiff(&["rmi", "c:1"])), "Untagged: c:1\n");
+    assert_eq!(stdout(&mut room.skiff(&["rmi", "a:1"])), "Untagged: a:1\n");
+    assert_eq!(names(), (Some(0), "b\n".to_owned(), String::new()));
+    load("a.tar");
+    assert_eq!(assert_whole(&room.skiff_root(), "it came back"), ["a:1", "b:1"]);
+
+    // A layer's blob that was cut short is not taken for the layer.
+    let blob = room.skiff_root().join("images/blobs/sha256").join(&digest(&one)[7..]);
+    fs::File::options().write(true).open(&blob).and_then(|f| f.set_len(1000)).expect("the room is ours");
+    load("a.tar");
+    assert_eq!(assert_whole(&room.skiff_root(), "a blob was cut short"), ["a:1", "b:1"]);
+}
+
 /// A tmpfs of so many bytes, unmounted again.
 struct Small(PathBuf);
 

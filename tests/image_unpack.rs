@@ -193,6 +193,12 @@ fn whiteouts_become_what_overlay_understands() {
     place.unpack(&[file("a", "new"), file(".wh.a", ""), file(".wh.d", ""), folder("d")]).expect("a layer");
     assert_eq!(fs::read_to_string(place.into.join("a")).expect("a file"), "new");
     assert_eq!(xattr::get(place.into.join("d"), format!("{space}.overlay.opaque")).expect("it can be read"), Some(b"y".to_vec()));
+
+    // Of a folder it hides what lies lower in it, also where the folder comes first.
+    let place = Place::new();
+    place.unpack(&[folder("d"), file("d/new", "new"), file(".wh.d", "")]).expect("a layer");
+    assert_eq!(fs::read_to_string(place.into.join("d/new")).expect("a file"), "new");
+    assert_eq!(xattr::get(place.into.join("d"), format!("{space}.overlay.opaque")).expect("it can be read"), Some(b"y".to_vec()));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::Error;
 use super::ignore::Ignore;
-use crate::image::{layer, unpack};
+use crate::image::layer::{self, Compression};
+use crate::image::unpack;
 use crate::kernel::OrSys;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,5 @@ pub fn unpack_context(folder: &Path, archive: impl Read + Send) -> Result<(), Er
 
 /// True where these first bytes are an archive's and not a Dockerfile's.
 pub fn is_archive(start: &[u8]) -> bool {
-    let compressed = [&[0x1f, 0x8b][..], &[0x28, 0xb5, 0x2f, 0xfd], b"BZh", &[0xfd, b'7', b'z', b'X', b'Z']];
-    compressed.iter().any(|magic| start.starts_with(magic)) || start.get(257..262) == Some(b"ustar")
+    Compression::of(start) != Compression::None || start.get(257..262) == Some(b"ustar")
 }

@@ -178,6 +178,9 @@ fn walk(here: &OwnedFd, folder: &Path, visit: &mut Visit<'_>) -> Result<(), Erro
             let error = SysError::new(format!("read {}: overlay keeps only a reference to it there (redirect_dir)", path.display()), Errno::EOPNOTSUPP);
             return Err(error.into());
         }
+        if name.as_bytes().starts_with(WHITEOUT.as_bytes()) {
+            return Err(Error::Refused { entry: path.display().to_string(), problem: "has the name of a whiteout, and would take away another file".into() });
+        }
         if is_whiteout(&full, &metadata) {
             visit(&path, &full, &metadata, Mark::Whiteout)?;
         } else if metadata.is_dir() {
@@ -209,10 +212,11 @@ pub(super) fn is_opaque(folder: &Path) -> bool {
     overlay_attribute(folder, "opaque").is_some_and(|v| v == b"y")
 }
 
-/// Overlay's mark, as root writes it or as a user namespace does.
+/// Overlay's mark. The kernel believes only those of the name space that the overlay was mounted with,
+/// and so do we: an attribute `user.` any process in a container of root's could set.
 fn overlay_attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
-    let read = |space: &str| xattr::get(path, format!("{space}.overlay.{name}")).ok().flatten();
-    read("trusted").or_else(|| read("user"))
+    let space = if crate::kernel::userns::is_host_root() { "trusted" } else { "user" };
+    xattr::get(path, format!("{space}.overlay.{name}")).ok().flatten()
 }
 
 /// `a/b` as `a/.wh.b`.

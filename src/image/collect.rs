@@ -40,18 +40,25 @@ pub(super) fn names_in(folder: &Path) -> BTreeSet<String> {
     entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// What images have and writers need, by the names of notes.
-fn used(store: &Store) -> Result<BTreeSet<String>, Error> {
-    let mut used = BTreeSet::new();
+/// What images have and writers need, by the names of notes; false beside it if an image cannot be read,
+/// of which nobody knows what else it has.
+fn used(store: &Store) -> Result<(BTreeSet<String>, bool), Error> {
+    let (mut used, mut all_known) = (BTreeSet::new(), true);
     for entry in store.entries()? {
-        used.extend(parts_of(&store.image(&entry.digest)?));
+        match store.image(&entry.digest) {
+            Ok(image) => used.extend(parts_of(&image)),
+            Err(_) => {
+                used.insert(Use::Blob(&entry.digest).name());
+                all_known = false;
+            }
+        }
     }
     used.extend(names_in(&kept::folder(store)));
     let aside = store.layout().join(".aside");
     for writer in names_in(&aside) {
         used.extend(names_in(&aside.join(writer).join(USES)));
     }
-    Ok(used)
+    Ok((used, all_known))
 }
 
 fn parts_of(image: &Image) -> Vec<String> {
@@ -68,14 +75,16 @@ pub(super) fn release(store: &Store, names: &BTreeSet<String>) -> Result<(), Err
     if names.is_empty() {
         return Ok(());
     }
-    let used = used(store)?;
+    let (used, all_known) = used(store)?;
+    if !all_known {
+        return Ok(());
+    }
     names.iter().filter(|n| !used.contains(*n)).try_for_each(|name| remove(store, name))
 }
 
 /// Removes every blob and layer that nothing uses: what a writer brought that died before it named it.
 pub(super) fn sweep(store: &Store) -> Result<(), Error> {
-    // Where an image cannot be read, nobody knows what it uses.
-    let Ok(used) = used(store) else { return Ok(()) };
+    let Ok((used, true)) = used(store) else { return Ok(()) };
     let blobs = names_in(&store.layout().join("blobs/sha256")).into_iter().map(|hex| format!("blob-{hex}"));
     let dirs: Vec<_> = layers::all(&store.root.join("layers")).collect();
     let all = blobs.chain(dirs.iter().map(|dir| Use::Layer(dir).name()));
@@ -84,7 +93,10 @@ pub(super) fn sweep(store: &Store) -> Result<(), Error> {
 
 /// Removes what only `image` used, whose line in the index is gone; gives the digests of the blobs.
 pub(super) fn remove_unused(store: &Store, image: &Image) -> Result<Vec<Digest>, Error> {
-    let used = used(store)?;
+    let (used, all_known) = used(store)?;
+    if !all_known {
+        return Ok(Vec::new());
+    }
     for name in parts_of(image).iter().filter(|n| !used.contains(*n)) {
         remove(store, name)?;
     }

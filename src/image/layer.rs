@@ -6,8 +6,10 @@
 use super::writer::BlobWriter;
 use super::Error;
 use crate::kernel::{OrSys, units};
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use lzma_rust2::XzReader;
 use oci_spec::image::{Descriptor, Digest, MediaType};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufReader, Read, Write};
@@ -72,7 +74,8 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-/// What a layer or an archive is compressed with, told by its first bytes (RFC 1952, RFC 8878).
+/// What a layer or an archive is compressed with, told by its first bytes (RFC 1952, RFC 8878, the .xz
+/// file format's section 2.1.1.1, bzip2(1)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     /// Not at all.
@@ -81,6 +84,10 @@ pub enum Compression {
     Gzip,
     /// Zstandard, with one frame or several.
     Zstd,
+    /// xz, with one stream or several. No registry has such a layer, and many an archive is one.
+    Xz,
+    /// bzip2, with one stream or several; as xz.
+    Bzip2,
 }
 
 impl Compression {
@@ -91,23 +98,39 @@ impl Compression {
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
             // A frame to be skipped, with which some tools begin their archives.
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [0xfd, b'7', b'z', b'X', ..] => Self::Xz,
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,
             _ => Self::None,
         }
     }
 
-    /// What a layer that is stored so is called in a manifest.
-    pub fn layer_type(self) -> MediaType {
+    /// What a layer that is stored so is called in a manifest; `None` where nothing may be stored so.
+    pub fn layer_type(self) -> Option<MediaType> {
         match self {
-            Self::None => MediaType::ImageLayer,
-            Self::Gzip => MediaType::ImageLayerGzip,
-            Self::Zstd => MediaType::ImageLayerZstd,
+            Self::None => Some(MediaType::ImageLayer),
+            Self::Gzip => Some(MediaType::ImageLayerGzip),
+            Self::Zstd => Some(MediaType::ImageLayerZstd),
+            Self::Xz | Self::Bzip2 => None,
         }
     }
 }
 
-/// What decompressed bytes may come to: 256 MiB, or a hundred times what they were read from if that
-/// is more. Real layers shrink to a third or a tenth; a "decompression bomb" of zeros to a thousandth.
-pub const UNPACKED_MAX: (u64, u64) = (256 << 20, 100);
+/// What decompressed bytes may come to, whatever they were read from: 4 GiB. More is taken if it is not
+/// over a hundred times as much: real layers shrink to a third or a tenth, a "decompression bomb" of
+/// zeros to a thousandth. [`UNPACKED_MAX`] sets another bound.
+const UNPACKED: u64 = 4 << 30;
+const TIMES: u64 = 100;
+
+/// The environment variable for those who have such a layer and trust it, as `SKIFF_UNPACKED_MAX=20g`.
+pub const UNPACKED_MAX: &str = "SKIFF_UNPACKED_MAX";
+
+fn unpacked_max() -> u64 {
+    let set = std::env::var(UNPACKED_MAX).ok();
+    set.and_then(|text| units::bytes(&text).ok()).unwrap_or(UNPACKED)
+}
+
+/// What an xz stream may want of memory, in KiB: twice what `xz -9` needs. Its header may ask for 4 GiB.
+const XZ_MEMORY: u32 = 128 << 10;
 
 /// Counts the bytes that a decompressor takes.
 struct Counting<R> {
@@ -128,23 +151,23 @@ struct Bounded<R> {
     inner: R,
     taken: Arc<AtomicU64>,
     given: u64,
+    least: u64,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
         self.given += n as u64;
-        let (least, times) = UNPACKED_MAX;
-        if self.given > least.max(self.taken.load(Ordering::Relaxed).saturating_mul(times)) {
+        if self.given > self.least.max(self.taken.load(Ordering::Relaxed).saturating_mul(TIMES)) {
             let taken = units::binary(self.taken.load(Ordering::Relaxed));
-            let why = format!("it is a decompression bomb: {taken} of it unpack to more than {}", units::binary(self.given));
+            let why = format!("it is a decompression bomb: {taken} of it unpack to more than {} ({UNPACKED_MAX} allows more)", units::binary(self.given));
             return Err(io::Error::other(why));
         }
         Ok(n)
     }
 }
 
-/// The tar inside a layer, whatever it is compressed with: gzip, zstd or nothing; up to [`UNPACKED_MAX`].
+/// The tar inside a layer, whatever it is compressed with: gzip, zstd, xz, bzip2 or nothing; up to a bound (see [`UNPACKED_MAX`]).
 pub fn tar_of<'a>(layer: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>, Error> {
     let taken = Arc::new(AtomicU64::new(0));
     let mut reader = Counting { inner: layer, taken: Arc::clone(&taken) };
@@ -153,10 +176,12 @@ pub fn tar_of<'a>(layer: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 
     reader.by_ref().take(4).read_to_end(&mut start).or_sys("read the layer")?;
     let kind = Compression::of(&start);
     let reader = BufReader::with_capacity(1 << 17, io::Cursor::new(start).chain(reader));
-    let bounded = |inner: Box<dyn Read + Send + 'a>| Box::new(Bounded { inner, taken, given: 0 });
+    let bounded = |inner: Box<dyn Read + Send + 'a>| Box::new(Bounded { inner, taken, given: 0, least: unpacked_max() });
     Ok(match kind {
         Compression::Gzip => bounded(Box::new(MultiGzDecoder::new(reader))),
         Compression::Zstd => bounded(Box::new(zstd::Decoder::with_buffer(reader).or_sys("read the layer")?)),
+        Compression::Xz => bounded(Box::new(XzReader::new_mem_limit(reader, true, XZ_MEMORY))),
+        Compression::Bzip2 => bounded(Box::new(MultiBzDecoder::new(reader))),
         Compression::None => Box::new(reader),
     })
 }

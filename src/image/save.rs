@@ -173,13 +173,18 @@ fn store_layer(writer: &Writer<'_>, archive: &Archive, layer: &PackedLayer) -> R
         writer.copy(archive.layer(layer)?, descriptor)?;
         return Ok(descriptor.clone());
     }
-    let mut blob = writer.blob()?;
     let mut bytes = archive.layer(layer)?;
     let mut start = Vec::with_capacity(4);
     bytes.by_ref().take(4).read_to_end(&mut start).or_sys("read a layer")?;
+    let Some(kind) = Compression::of(&start).layer_type() else {
+        let mut gzipped = writer.layer()?;
+        copy(&mut tar_of(archive.layer(layer)?)?, &mut gzipped).or_sys("write a layer")?;
+        return Ok(gzipped.finish()?.descriptor);
+    };
+    let mut blob = writer.blob()?;
     blob.write_all(&start).or_sys("write a layer")?;
     copy(&mut bytes, &mut blob).or_sys("write a layer")?;
-    blob.finish(Compression::of(&start).layer_type())
+    blob.finish(kind)
 }
 
 /// Makes an image of one layer from a tar of a whole root filesystem, gzipped or not; `changes` set

@@ -213,7 +213,8 @@ impl Store {
         let mut found: Vec<Image> = Vec::new();
         for digest in digests {
             let digest = Digest::from_str(digest).map_err(|e| Error::malformed("index.json", e))?;
-            let image = self.image(&digest)?;
+            // A damaged one has no ID that could be read.
+            let Ok(image) = self.image(&digest) else { continue };
             if (image.id.digest().starts_with(hex) || digest.digest() == hex) && !found.iter().any(|f| f.id == image.id) {
                 found.push(image);
             }

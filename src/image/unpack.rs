@@ -358,10 +358,21 @@ impl Unpacking {
             return Err(refuse("is a whiteout of no file's name"));
         }
         match stat::mknodat(self.parent(), hidden, SFlag::S_IFCHR, Mode::empty(), 0) {
-            // The layer itself has a file of that name: a whiteout hides lower layers only.
-            Ok(()) | Err(Errno::EEXIST) => Ok(()),
+            Ok(()) => Ok(()),
+            // The layer itself has something of that name: a whiteout hides lower layers only, and of a
+            // folder what is in it there.
+            Err(Errno::EEXIST) => match self.folder_here(hidden) {
+                Some(folder) => self.opaque(folder.as_fd()),
+                None => Ok(()),
+            },
             Err(errno) => Err(SysError::new(at("create the whiteout", Path::new(hidden)), errno).into()),
         }
+    }
+
+    /// The directory of that name in the current one, if it is one.
+    fn folder_here(&self, name: &OsStr) -> Option<OwnedFd> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        nix::fcntl::openat(self.parent(), name, flags, Mode::empty()).ok()
     }
 
     fn opaque(&self, dir: impl AsFd) -> Result<(), Error> {

@@ -91,7 +91,7 @@ impl<'a> Writer<'a> {
 
     /// Stores what `from` holds if it hashes to what `descriptor` says.
     pub fn copy(&self, from: impl Read, descriptor: &Descriptor) -> Result<(), Error> {
-        if self.has(descriptor.digest())? {
+        if self.has(descriptor.digest())? && is_of_size(&self.store.blob_path(descriptor.digest()), descriptor.size()) {
             return Ok(());
         }
         let mut blob = self.blob()?;
@@ -106,8 +106,11 @@ impl<'a> Writer<'a> {
         let path = self.store.blob_path(digest);
         let _lock = self.store.lock()?;
         self.shared.claim(&Use::Blob(digest))?;
-        if path.exists() {
-            // Another writer of the same blob may have taken the file already.
+        let Ok(length) = fs::metadata(from).map(|m| m.len()) else {
+            // Another writer of the same blob has taken the file already.
+            return if path.exists() { Ok(()) } else { Err(SysError::new(at("open", from), nix::errno::Errno::ENOENT).into()) };
+        };
+        if is_of_size(&path, length) {
             let _ = fs::remove_file(from);
             return Ok(());
         }
@@ -193,7 +196,11 @@ impl<'a> Writer<'a> {
         if index.manifests().iter().any(|d| d.digest() == digest) {
             return Ok(Vec::new());
         }
-        collect::remove_unused(self.store, &self.store.image(digest)?)
+        match self.store.image(digest) {
+            Ok(image) => collect::remove_unused(self.store, &image),
+            // Damaged: what it had besides, the next sweep finds.
+            Err(_) => Ok(Vec::new()),
+        }
     }
 
     /// Takes one name away and keeps the image, nameless if that was its last.
@@ -251,7 +258,7 @@ impl BlobWriter {
     /// Ends the blob: synced, and named by what it hashes to.
     pub fn finish(self, media_type: MediaType) -> Result<Descriptor, Error> {
         let digest = layer::digest_of(self.hasher);
-        keep(self.aside, &self.shared, &digest)?;
+        keep(self.aside, &self.shared, &digest, self.size)?;
         Ok(Descriptor::new(media_type, self.size, digest))
     }
 
@@ -259,18 +266,23 @@ impl BlobWriter {
     pub fn finish_as(self, descriptor: &Descriptor) -> Result<(), Error> {
         let found = layer::digest_of(self.hasher);
         check_digest("blob", descriptor.digest(), &found)?;
-        keep(self.aside, &self.shared, &found)
+        keep(self.aside, &self.shared, &found, self.size)
     }
 }
 
+/// Whether a blob is there and not cut off, as a failing disk may have left it.
+fn is_of_size(path: &Path, size: u64) -> bool {
+    fs::metadata(path).is_ok_and(|m| m.len() == size)
+}
+
 /// Gives a written blob its name. If the same bytes are there already, the ones written aside go.
-fn keep(aside: Aside, shared: &Shared, digest: &Digest) -> Result<(), Error> {
+fn keep(aside: Aside, shared: &Shared, digest: &Digest, size: u64) -> Result<(), Error> {
     let path = shared.store.blob_path(digest);
     // Before the lock: others need not wait for the disk.
     aside.sync()?;
     let _lock = shared.store.lock()?;
     shared.claim(&Use::Blob(digest))?;
-    if !path.exists() {
+    if !is_of_size(&path, size) {
         aside.keep(&path)?;
     }
     Ok(())

@@ -164,6 +164,7 @@ pub fn source() -> PathBuf {
 /// A test's own place: skiff's root, drydock's home and a folder, all gone when it is dropped.
 pub struct Room {
     dir: tempfile::TempDir,
+    settings: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Room {
@@ -176,13 +177,18 @@ impl Room {
     /// An empty room.
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("drydock-test-").tempdir().expect("a temporary folder");
-        Self { dir }
+        Self { dir, settings: Vec::new() }
     }
 
     /// An empty room in this folder, for what is to be renamed or linked from there.
     pub fn inside(folder: &Path) -> Self {
         let dir = tempfile::Builder::new().prefix("drydock-test-").tempdir_in(folder).expect("a temporary folder");
-        Self { dir }
+        Self { dir, settings: Vec::new() }
+    }
+
+    /// One more variable for all commands of this room.
+    pub fn set(&mut self, name: &'static str, value: &'static str) {
+        self.settings.push((name, value));
     }
 
     /// The folder itself.
@@ -205,6 +211,7 @@ impl Room {
             .env("DRYDOCK_HOME", self.path().join("drydock"))
             .env("PATH", format!("{}:{path}", bins.display()))
             .env("NO_COLOR", "1")
+            .envs(self.settings.iter().copied())
             .env_remove("DOCKER_HOST")
             .stdin(Stdio::null());
         command

@@ -146,7 +146,14 @@ fn row(line: &Line, id: &str) -> Value {
 pub(super) fn all(store: &Store) -> Result<Vec<Line>, Box<dyn Explain>> {
     let mut lines = Vec::new();
     for entry in store.entries().map_err(boxed)? {
-        lines.push(Line { image: store.image(&entry.digest).map_err(boxed)?, name: entry.name });
+        match store.image(&entry.digest) {
+            Ok(image) => lines.push(Line { image, name: entry.name }),
+            // One that is damaged must not hide the others.
+            Err(error) => {
+                let name = entry.name.unwrap_or_else(|| entry.digest.to_string());
+                eprintln!("note: the image {name} is damaged ({error}); `skiff rmi {name}` takes it away, `skiff pull` or `skiff load` brings it back");
+            }
+        }
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.image.config.created().as_deref().and_then(time)));
     Ok(lines)

@@ -51,7 +51,10 @@ pub fn rmi(args: &Rmi, root: &Path) -> Outcome {
 
 fn remove(root: &Path, asked: &str, force: bool) -> Result<(), Box<dyn Explain>> {
     let store = Store::open(root);
-    let image = store.resolve(asked).map_err(boxed)?;
+    let image = match store.resolve(asked) {
+        Err(error) if !matches!(error, Error::NotFound { .. } | Error::Ambiguous { .. }) => return remove_damaged(&store, asked, error),
+        found => found.map_err(boxed)?,
+    };
     let names = store.names_of(&image.digest).map_err(boxed)?;
     let key = asked.parse::<Reference>().ok().map(|r| r.key()).filter(|k| names.contains(k));
     let short = &image.id.digest()[..12];
@@ -78,6 +81,16 @@ fn remove(root: &Path, asked: &str, force: bool) -> Result<(), Box<dyn Explain>>
     for line in take(&store, &image, &going, is_last && user.is_none())? {
         println!("{line}");
     }
+    Ok(())
+}
+
+/// Takes a name away whose image cannot be read.
+fn remove_damaged(store: &Store, asked: &str, error: Error) -> Result<(), Box<dyn Explain>> {
+    let key = asked.parse::<Reference>().map(|r| r.key()).unwrap_or_default();
+    let of_that_name = |e: &crate::image::store::Entry| e.name.as_deref() == Some(key.as_str()) || e.digest.as_ref() == asked;
+    let Some(entry) = store.entries().map_err(boxed)?.into_iter().find(of_that_name) else { return Err(boxed(error)) };
+    store.write().and_then(|writer| writer.forget(&entry.digest, entry.name.as_deref())).map_err(boxed)?;
+    println!("Untagged: {}", entry.name.unwrap_or_else(|| entry.digest.to_string()));
     Ok(())
 }
 
