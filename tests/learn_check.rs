@@ -53,7 +53,7 @@ fn check_goes_from_not_yet_to_passed_by_what_the_kernel_shows_and_back() {
     let (code, shown, said) = outcome(&mut room.drydock(&["check"]));
     assert_eq!((code, said.as_str()), (Some(0), ""), "{shown}");
     let evidence = format!(
-        "passed: a process that sees the hostname {name}\n  found     process {pid}, `sleep 60`, in /proc/{pid}\npassed: a uts namespace of its own\n  found     {}, {} beside it, in /proc/{pid}/ns/uts\n\nA name of its own: passed.\n\n",
+        "passed: a process that sees the hostname {name}\n  found     process {pid}, `sleep 60`, in /proc/{pid}\npassed: its own uts namespace\n  found     {}, {} beside it, in /proc/{pid}/ns/uts\n\nA name of its own: passed.\n\n",
         uts(&pid.to_string()),
         uts("self")
     );

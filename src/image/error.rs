@@ -139,7 +139,7 @@ impl Explain for Error {
             Self::NotFound { nearest: Some(name), .. } => Some(format!("did you mean {name}? `skiff images` lists what is here")),
             Self::NotFound { nearest: None, .. } => Some("`skiff images` lists what is here; base is always to be had".into()),
             Self::Ambiguous { .. } => Some("more letters of the ID; `skiff images` lists them".into()),
-            Self::WrongDigest { .. } => Some("`skiff rmi` the image, then load it again".into()),
+            Self::WrongDigest { .. } => Some("get it again from where it came; if what is here is damaged, `skiff rmi` it first".into()),
             Self::NoBase { .. } => Some("install busybox (Debian: busybox-static), or `skiff load -i` an image".into()),
             Self::Conflict { hint, .. } => Some(hint.clone()),
             Self::BadFilter { .. } => Some("--filter reference='web:*'".into()),

@@ -57,10 +57,8 @@ pub fn prompted(text: &str) -> Vec<(&'static str, &str)> {
     lines
 }
 
-/// Stands for a space inside code until the lines are made: a short command stays on one.
+/// Stands for a space inside code until the lines are made: a command stays in one piece.
 const KEEP: char = '\u{a0}';
-/// The longest code that is kept on one line.
-const SHORT: usize = 32;
 
 /// Sources are listed by `drydock sources`; their marks would only stop a reader here.
 fn without_references(text: &str) -> String {
@@ -162,10 +160,9 @@ impl Page {
 
     /// Code keeps its backticks: they are what a reader without colour sees of it.
     fn inline_code(&mut self, text: &str) {
-        let short = text.chars().count() <= SHORT;
-        let code = if short { text.replace(' ', &KEEP.to_string()) } else { text.to_owned() };
-        let words: Vec<String> = format!("`{code}`").split(' ').map(|w| w.cyan().to_string()).collect();
-        self.line.push_str(&words.join(" "));
+        // In one piece, whatever its length: a command that was broken in two cannot be copied.
+        let code = text.replace(' ', &KEEP.to_string());
+        self.line.push_str(&format!("`{code}`").cyan().to_string());
     }
 
     /// How far text stands in here.

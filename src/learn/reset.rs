@@ -113,15 +113,16 @@ fn file(path: &Path) -> Option<String> {
     gone.ok().map(|()| format!("file {}", path.display()))
 }
 
-/// Ends every process that the learner's shell for this exercise started, the shell itself excepted.
+/// Ends every process that a shell of this learner's started since the exercise began, the shells
+/// themselves excepted. Which exercise the shell was opened for does not matter: people stay in one.
 fn processes(work: &Path, since: u64) -> Vec<String> {
-    let mark = format!("DRYDOCK_WORK={}", work.display());
+    let mark = format!("DRYDOCK_WORK={}/", work.parent().unwrap_or(work).display());
     let spared: Vec<i32> = ancestors();
     let mut ended = Vec::new();
     for pid in pids().into_iter().filter(|pid| !spared.contains(pid)) {
         // By descriptor: the process that was looked at is the one that is ended.
         let (Ok(held), Ok(process)) = (Pidfd::open(pid), Process::open(pid)) else { continue };
-        let marked = process.environ().is_ok_and(|e| e.contains(&mark));
+        let marked = process.environ().is_ok_and(|e| e.iter().any(|v| v.starts_with(&mark)));
         if !marked || process.start().is_ok_and(|s| s < since) || is_shell(&process) {
             continue;
         }

@@ -21,10 +21,10 @@ pub fn command(home: &Home, work: &Path, id: Option<&str>, nonce: &str) -> Resul
     let mut path = skiff().parent().map(Path::to_path_buf).unwrap_or_default().into_os_string();
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()));
-    command.env("PATH", path).env(MARK, nonce).current_dir(work);
+    // The folder is the learner's own: on a machine with several, each resets only what is theirs.
+    command.env("PATH", path).env(MARK, nonce).env("DRYDOCK_WORK", work).current_dir(work);
     if let Some(id) = id {
-        // The folder is the learner's own: on a machine with several, each resets only what is theirs.
-        command.env("DRYDOCK_EXERCISE", id).env("DRYDOCK_WORK", work);
+        command.env("DRYDOCK_EXERCISE", id);
     }
     mark_prompt(&mut command, &shell, home, work)?;
     Ok(command)
@@ -36,7 +36,7 @@ fn mark_prompt(command: &mut Command, shell: &Path, home: &Home, work: &Path) ->
     match name.as_str() {
         "bash" => {
             let rc = work.join(".drydockrc");
-            let text = "[ -f ~/.bashrc ] && . ~/.bashrc\nPS1=\"(drydock) ${PS1:-\\\\$ }\"\nexport DRYDOCK_SHELL_PID=$$\n";
+            let text = "[ -f ~/.bashrc ] && . ~/.bashrc\nPS1=\"(drydock) ${PS1:-\\\\$ }\"\nexport -n PS1\nexport DRYDOCK_SHELL_PID=$$\n";
             home.write(&rc, text.as_bytes())?;
             command.arg("--rcfile").arg(&rc).arg("-i");
         }

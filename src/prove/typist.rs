@@ -67,7 +67,7 @@ impl Typist {
         nix::fcntl::fcntl(&master, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_RDWR))
             .or_sys("make the terminal non-blocking")?;
         // A dumb terminal: bash then echoes what is typed and draws nothing.
-        command.env("TERM", "dumb").env("PS1", MARK).env("PS2", MORE).env("PROMPT_COMMAND", format!("PS1='{MARK}' PS2='{MORE}'"));
+        command.env("TERM", "dumb").env("PS1", MARK).env("PS2", MORE).env("PROMPT_COMMAND", format!("PS1='{MARK}' PS2='{MORE}'; export PS1 PS2"));
         command.env_remove("ENV").env_remove("BASH_ENV");
         let shell = session::start(command, slave)?;
         let mut typist = Self { master, shell, setting, screen: Vec::new() };

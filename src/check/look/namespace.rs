@@ -14,7 +14,7 @@ pub(super) fn kinship(wanted: &BTreeMap<Ns, Kinship>, seen: &Seen, machine: &Mac
 fn one(kind: Ns, kinship: &Kinship, seen: &Seen, machine: &Machine, chosen: &BTreeMap<&str, &Seen>) -> Fact {
     let at = format!("/proc/{}/ns/{kind}", seen.pid());
     let expected = match kinship {
-        Kinship::Own => format!("a {kind} namespace of its own"),
+        Kinship::Own => format!("its own {kind} namespace"),
         Kinship::Host => format!("the host's {kind} namespace"),
         Kinship::SameAs(other) => format!("the {kind} namespace of `{other}`"),
         Kinship::DiffersFrom(other) => format!("another {kind} namespace than `{other}`"),

@@ -80,13 +80,13 @@ fn ask(desk: &Desk, question: &Question, file: &str) -> Result<Came, Box<dyn Exp
         for (letter, index) in ('a'..).zip(&order) {
             out::paragraph(&format!("  {letter}) "), fill(&question.choices[*index].text)?.trim());
         }
-        let lead = if question.kind == Kind::Several { "  letters, such as ac > " } else { "  letter > " };
-        let given = match line(lead) {
+        let several = question.kind == Kind::Several;
+        let lead = if several { "  letters, such as ac > " } else { "  letter > " };
+        let taken = match chosen(lead, &order, if several { order.len() } else { 1 }) {
             None => return Ok(Came::End),
-            Some(given) if given.is_empty() => return Ok(Came::Nothing),
-            Some(given) => given,
+            Some(taken) if taken.is_empty() => return Ok(Came::Nothing),
+            Some(taken) => taken,
         };
-        let taken = letters(&given, &order);
         let truth = match &command {
             Some(command) => match ran(command, question, desk) {
                 Ok(truth) => Some(truth),
@@ -121,9 +121,24 @@ fn left_out(missing: &str) -> Came {
     Came::Nothing
 }
 
-/// The things that were meant by letters.
-fn letters(given: &str, order: &[usize]) -> Vec<usize> {
-    given.to_lowercase().chars().filter(char::is_ascii_lowercase).filter_map(|c| order.get(c as usize - 'a' as usize).copied()).collect()
+/// Asks until the answer is letters that stand there; none for an empty one, `None` at the end.
+fn chosen(lead: &str, order: &[usize], most: usize) -> Option<Vec<usize>> {
+    loop {
+        let given = line(lead)?;
+        if let Some(taken) = letters(&given, order).filter(|taken| taken.len() <= most) {
+            return Some(taken);
+        }
+        let last = char::from(b'a' + u8::try_from(order.len().saturating_sub(1)).unwrap_or(25));
+        let what = if most == 1 { "one letter" } else { "letters" };
+        println!("  {what} from a to {last}, please; nothing to leave it out, q to end");
+    }
+}
+
+/// The things that were meant by letters; `None` if one stands for nothing.
+fn letters(given: &str, order: &[usize]) -> Option<Vec<usize>> {
+    let meant = given.to_lowercase();
+    let letters = meant.chars().filter(|c| !c.is_whitespace() && *c != ',');
+    letters.map(|c| order.get((c as usize).checked_sub('a' as usize)?).copied()).collect()
 }
 
 /// Things to be put in order, shown shuffled.
@@ -132,10 +147,10 @@ fn in_order(question: &Question, seed: &str) -> Came {
     for (letter, index) in ('a'..).zip(&order) {
         out::paragraph(&format!("  {letter}) "), question.items[*index].trim());
     }
-    match line("  in order, such as bca > ") {
+    match chosen("  in order, such as bca > ", &order, order.len()) {
         None => Came::End,
         Some(given) if given.is_empty() => Came::Nothing,
-        Some(given) => Came::To(answer::ordered(question, &letters(&given, &order))),
+        Some(given) => Came::To(answer::ordered(question, &given)),
     }
 }
 

@@ -102,8 +102,8 @@ fn chapters(course: &Course, report: &Report) -> Outcome {
 
 /// A shell to work in.
 pub fn shell(desk: &mut Desk) -> Outcome {
-    if let Ok(mark) = std::env::var(shell::MARK) {
-        println!("You are in such a shell already ({mark}).");
+    if std::env::var_os(shell::MARK).is_some() {
+        println!("You are in such a shell already: `exit` leaves it. For a second one, open another terminal.");
         return Ok(0);
     }
     let id = desk.progress.record.exercise.as_ref().map(|e| e.id.clone());

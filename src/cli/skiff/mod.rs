@@ -45,7 +45,7 @@ pub type Outcome = Result<u8, Box<dyn Explain>>;
 
 /// A small container engine that can be taken apart.
 #[derive(Debug, Parser)]
-#[command(name = "skiff", version, about, propagate_version = true, after_help = "The steps of a run: skiff run --dry-run base")]
+#[command(name = "skiff", version, propagate_version = true, after_help = "The steps of a run: skiff run --dry-run base")]
 pub struct Cli {
     /// Where images and containers are kept [default: /var/lib/skiff for root, else $XDG_DATA_HOME/skiff]
     #[arg(long, global = true, env = "SKIFF_ROOT", hide_env = true, value_name = "DIR")]
