@@ -22,15 +22,21 @@ impl Running {
         let mut child = Command::new("unshare").args(words).stdout(Stdio::piped()).spawn().expect("unshare");
         let mut said = [0; 6];
         child.stdout.as_mut().expect("a pipe").read_exact(&mut said).expect("the script works");
-        let it = Self(child);
+        let mut it = Self(child);
         for seconds in sleeps {
             let wanted = format!("sleep\0{seconds}\0").into_bytes();
             let runs = || drydock::kernel::proc::pids().iter().any(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|c| c == wanted));
             while !runs() {
+                it.lives();
                 std::thread::yield_now();
             }
         }
         it
+    }
+
+    /// Whoever waits for what the script does would wait for ever once it has ended.
+    fn lives(&mut self) {
+        assert!(matches!(self.0.try_wait(), Ok(None)), "the script ended");
     }
 }
 
@@ -93,13 +99,14 @@ fn a_directory_where_no_mount_begins_has_no_type_and_that_is_said() {
     require!(Tool("busybox"));
     let at = folder.path().join("sleep");
     std::fs::copy(String::from_utf8_lossy(&busybox).trim(), &at).expect("busybox is one file");
-    let _plain = Running::start(&format!("echo ready; exec chroot {} /sleep 86168", folder.path().display()), &[]);
+    let mut plain = Running::start(&format!("echo ready; exec chroot {} /sleep 86168", folder.path().display()), &[]);
     let told = || {
         let yaml = "- { id: p, find: process, where: { command: /sleep 86168 }, none: none, expect: [ { root: { type: overlay }, meaning: not so } ] }";
         let checks: Vec<Check> = serde_yaml::from_str(yaml).expect("the test's own YAML");
         examine(&checks, &Scene::default()).evidence.pop().expect("something was asked")
     };
     while told().meaning == "none" {
+        plain.lives();
         std::thread::yield_now();
     }
     assert_eq!((told().outcome, told().found.as_str()), (Outcome::NotYet, "a directory, where no mount begins"));
