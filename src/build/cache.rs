@@ -92,12 +92,14 @@ impl Cache {
     /// Opens it for a build: no prune goes on meanwhile.
     pub fn open(root: &Path) -> Result<Self, Error> {
         let folder = root.join("build");
-        for part in ["cache", "digests", "records", "steps", "mounts"] {
-            fs::create_dir_all(folder.join(part)).or_sys_with(|| format!("make {}", folder.display()))?;
-        }
+        fs::create_dir_all(&folder).or_sys_with(|| format!("make {}", folder.display()))?;
         protect(&folder)?;
         let lock = lock_file(&folder)?;
         lock.lock_shared().or_sys_with(|| format!("lock {}", folder.display()))?;
+        // Only now: a prune that went on until this moment removes them.
+        for part in ["cache", "digests", "records", "steps", "mounts"] {
+            fs::create_dir_all(folder.join(part)).or_sys_with(|| format!("make {}", folder.display()))?;
+        }
         Ok(Self { folder, _shared: lock })
     }
 

@@ -38,6 +38,14 @@ pub enum Error {
         /// A file there whose name is much like it.
         near: Option<String>,
     },
+    /// A Dockerfile or `.dockerignore` that is there and cannot be used.
+    #[error("failed to read {}: {problem}", path.display())]
+    Unfit {
+        /// Where it is.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
     /// There is no context.
     #[error("unable to prepare context: {problem}")]
     Context {
@@ -99,6 +107,12 @@ pub enum Error {
     /// An image.
     #[error(transparent)]
     Image(#[from] crate::image::Error),
+    /// A base image went away between two looks.
+    #[error("failed to solve: the image {image} was removed meanwhile")]
+    Removed {
+        /// Its name.
+        image: String,
+    },
     /// A base image could not be had.
     #[error(transparent)]
     Registry(#[from] crate::image::registry::Error),
@@ -140,7 +154,10 @@ impl Explain for Error {
             Self::Dockerfile { expected, .. } => expected.clone(),
             Self::NoDockerfile { near: Some(near), .. } => Some(format!("there is {near}: -f {near}")),
             Self::NoDockerfile { near: None, .. } => Some("-f FILE, or another folder as the context".into()),
+            Self::Unfit { problem, .. } if problem.contains('!') => Some("! before a pattern takes back what it matches".into()),
+            Self::Unfit { .. } => Some("a file of text in the context itself; skiff build -f FILE takes a Dockerfile from elsewhere".into()),
             Self::Context { .. } => Some("skiff build FOLDER, or - for an archive on standard input".into()),
+            Self::Removed { image } => Some(format!("get it again: skiff pull {image}, then the build")),
             Self::NoTarget { names, .. } if names.is_empty() => Some("name a stage: FROM image AS name".into()),
             Self::NoTarget { names, .. } => Some(format!("one of {}", names.join(", "))),
             Self::Option { example, .. } => Some((*example).into()),

@@ -17,13 +17,21 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 /// How long nothing may come.
 const STALL: Duration = Duration::from_secs(60);
 
+/// What a fetched file is called until it is copied: a URL's own name may be none, or lead elsewhere.
+pub const FILE: &str = "file";
+
 /// True for what is fetched.
 pub fn is_url(source: &str) -> bool {
     source.starts_with("http://") || source.starts_with("https://")
 }
 
-/// The name of the file behind a URL: its last part, without a query.
+/// The name of the file behind a URL: its last part, without a query; empty where that is no file's.
 pub fn name(url: &str) -> &str {
+    let name = last(url);
+    if matches!(name, "." | "..") { "" } else { name }
+}
+
+fn last(url: &str) -> &str {
     let path = url.split(['?', '#']).next().unwrap_or(url);
     let path = path.split_once("://").map_or(path, |(_, rest)| rest);
     path.split_once('/').map_or("", |(_, path)| path.trim_end_matches('/').rsplit('/').next().unwrap_or_default())
@@ -37,7 +45,7 @@ pub fn fetch(url: &str, checksum: Option<&str>, folder: &Path) -> Result<PathBuf
         return Err(failed(format!("the server answers {}", response.status())));
     }
     let time = response.headers().get("last-modified").and_then(|v| v.to_str().ok()).and_then(|v| httpdate::parse_http_date(v).ok());
-    let path = folder.join(name(url));
+    let path = folder.join(FILE);
     let mut file = File::create_new(&path).or_sys_with(|| format!("write {}", path.display()))?;
     let mut body = Hashing::new(response.into_body().into_reader());
     io::copy(&mut body, &mut file).map_err(|e| failed(e.to_string()))?;
@@ -80,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_file_is_called_by_the_last_part_of_its_url() {
-        for (url, expected) in [("http://h/a/b.tar.gz?x=/y", "b.tar.gz"), ("https://h:1/a/", "a"), ("http://h", ""), ("http://h/", "")] {
+        for (url, expected) in [("http://h/a/b.tar.gz?x=/y", "b.tar.gz"), ("https://h:1/a/", "a"), ("http://h", ""), ("http://h/", ""), ("http://h/..", "")] {
             assert_eq!(name(url), expected, "{url}");
         }
     }

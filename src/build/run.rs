@@ -23,6 +23,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// The note of a step's container, in its folder.
+const CONTAINER: &str = "container";
+
 /// What a RUN's container is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Job {
@@ -133,6 +136,16 @@ fn remove_container(root: &Path, name: &str) {
     }
 }
 
+/// What is left of a step's container when its removal was cut short: it has lost its name by then, so
+/// its ID was noted.
+fn remove_rest(root: &Path, step: &Path) {
+    let id = fs::read_to_string(step.join(CONTAINER)).unwrap_or_default();
+    if id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let _ = crate::engine::steps::cgroup::undo(&id);
+        remove_tree(&root.join("containers").join(id));
+    }
+}
+
 /// Held while folders of steps are made or looked through.
 fn turn(root: &Path) -> Result<File, SysError> {
     let steps = root.join("build/steps");
@@ -155,6 +168,7 @@ pub fn sweep(root: &Path) {
         let free = job.map_or(true, |job| job.try_lock().is_ok());
         if free {
             remove_container(root, &entry.file_name().to_string_lossy());
+            remove_rest(root, &entry.path());
             remove_tree(&entry.path());
         }
     }
@@ -205,6 +219,8 @@ fn carry_out(root: &Path, job: &Job) -> Result<i32, Error> {
         ..Request::default()
     };
     let prepared = engine::prepare(root, &request, &image, &host)?;
+    let note = root.join("build/steps").join(&job.name).join(CONTAINER);
+    fs::write(&note, prepared.container.id()).or_sys_with(|| format!("write {}", note.display()))?;
     if !job.hosts.is_empty() {
         let path = prepared.container.folder().join("hosts");
         let mut file = File::options().append(true).open(&path).or_sys_with(|| format!("open {}", path.display()))?;

@@ -2,13 +2,15 @@
 
 use super::cache::{Cache, Record, Remembered};
 use super::config::Config;
-use super::dockerfile::{Dockerfile, Instruction, What};
+use super::dockerfile::{Dockerfile, Fault, Instruction, What};
 use super::stage::{Base, Origin, Stages, origins};
 use super::step::{At, State, Variables};
 use super::tree::Tree;
 use super::{Error, Event, Halt, Options, export, run, triggers};
 use crate::image::layer::Layer;
-use crate::image::{Image, Store};
+use crate::image::writer::Writer;
+use crate::image::{Image, Reference, Store};
+use crate::kernel::Explain;
 use oci_spec::image::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -47,6 +49,8 @@ pub struct Build<'a> {
     pub record: Record,
     /// Instructions that bases left, by stage; each is a file of its own.
     triggers: BTreeMap<usize, Vec<Dockerfile>>,
+    /// Keeps the layers of those images from being removed.
+    claims: &'a Writer<'a>,
     images: BTreeMap<String, Begun>,
     results: Mutex<Results>,
     changed: Condvar,
@@ -72,11 +76,14 @@ pub fn build(options: &Options, file: &Dockerfile, obtain: Obtain<'_>, halt: &Ha
     run::sweep(&options.root);
     let cache = Cache::open(&options.root)?;
     let record = cache.record(&options.remembered_as);
+    let store = Store::open(&options.root);
+    let claims = store.write()?;
     let mut build = Build {
         options,
         file,
         stages,
-        store: Store::open(&options.root),
+        store: store.clone(),
+        claims: &claims,
         cache,
         halt,
         remembered: Mutex::new(record.clone()),
@@ -121,17 +128,42 @@ impl<'a> Build<'a> {
                 }
                 Base::Image(name) => self.begin_with(number, &name, obtain)?,
             }
-            let own = self.stages.stages[number].instructions.iter().copied();
-            let left = self.triggers.get(&number).into_iter().flatten().flat_map(|f| &f.instructions);
-            let from: Vec<Origin> = own.chain(left).flat_map(|i| origins(&i.what)).filter_map(|o| self.stages.origin(&o, number)).collect();
-            for origin in from {
-                match origin {
+            for (name, wrong) in self.named(number) {
+                match self.stages.origin(&name, number).map_err(&wrong)? {
                     Origin::Stage(other) => waiting.push(other),
-                    Origin::Image(name) => self.fetch(&name, obtain)?,
+                    Origin::Image(name) => self.fetch_from(&name, number, &wrong, obtain)?,
                 }
             }
         }
         Ok(wanted)
+    }
+
+    /// What the instructions of a stage copy from and mount, each with how an error is shown there.
+    fn named(&self, number: usize) -> Vec<(String, impl Fn(String) -> Error + use<>)> {
+        let own = self.stages.stages[number].instructions.iter().map(|i| (self.file, *i));
+        let left = self.triggers.get(&number).into_iter().flatten().flat_map(|f| f.instructions.iter().map(move |i| (f, i)));
+        let mut all = Vec::new();
+        for (file, instruction) in own.chain(left) {
+            for name in origins(&instruction.what) {
+                let (span, file_name, text) = (instruction.line.whole_span(), file.name.clone(), file.text.clone());
+                all.push((name, move |problem: String| Error::fault(&Fault::at(span, problem), &file_name, &text)));
+            }
+        }
+        all
+    }
+
+    /// Gets an image that files are copied from. It has a name: what could be the beginning of an ID is
+    /// a mistyped stage's name, and nobody's files are taken for it.
+    fn fetch_from(&mut self, name: &str, number: usize, wrong: &impl Fn(String) -> Error, obtain: Obtain<'_>) -> Result<(), Error> {
+        let looks_like_id = name.len() < 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        let whole = if looks_like_id { name.parse::<Reference>().map_or(name.to_owned(), |r| r.key()) } else { name.to_owned() };
+        self.fetch(name, &whole, obtain).map_err(|error| {
+            let like = self.stages.like(name, number).map_or(String::new(), |near| format!(" (did you mean {near}?)"));
+            match wrong(format!("invalid from flag value {name}: no earlier stage has this name{like}, and no image: {error}")) {
+                Error::Dockerfile { shown, .. } => Error::Dockerfile { shown, expected: error.hint() },
+                other => other,
+            }
+        })
     }
 
     /// A build argument that no ARG names is a mistyped one, most of the time.
@@ -144,7 +176,8 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn fetch(&mut self, name: &str, obtain: Obtain<'_>) -> Result<(), Error> {
+    /// Gets the image `whole`, which is called `name` here.
+    fn fetch(&mut self, name: &str, whole: &str, obtain: Obtain<'_>) -> Result<(), Error> {
         if self.images.contains_key(name) {
             return Ok(());
         }
@@ -153,20 +186,27 @@ impl<'a> Build<'a> {
         let began = std::time::Instant::now();
         let note = |text| self.tell(Event::Note { step, text });
         self.halt.set_fetching(true);
-        let image = obtain(&self.store, name, &note);
+        let image = obtain(&self.store, whole, &note);
         self.halt.set_fetching(false);
         let image = image.map_err(Error::from).inspect_err(|e| self.tell(Event::Failed { step, problem: e.to_string() }))?;
         self.tell(Event::Done { step, took: began.elapsed() });
         let doc = serde_json::from_slice(&self.store.document_bytes(&image.id)?).map_err(|e| crate::image::Error::malformed(format!("config {}", image.id), e))?;
         let layers = image.manifest.layers().iter().zip(image.config.rootfs().diff_ids());
-        let layers = layers.filter_map(|(d, id)| Some(Layer { descriptor: d.clone(), diff_id: Digest::from_str(id).ok()? })).collect();
+        let layers: Vec<Layer> = layers.filter_map(|(d, id)| Some(Layer { descriptor: d.clone(), diff_id: Digest::from_str(id).ok()? })).collect();
+        // Somebody may remove the image meanwhile: what the build stands on stays until it ends.
+        for layer in &layers {
+            self.claims.needs_layer(&self.store.layer_dir(layer))?;
+            if !self.claims.has(layer.descriptor.digest())? {
+                return Err(Error::Removed { image: name.to_owned() });
+            }
+        }
         self.images.insert(name.to_owned(), Begun { layers, config: Config::of(doc), digest: image.digest });
         Ok(())
     }
 
     /// Gets a stage's base image, and the instructions that it left for those who build on it.
     fn begin_with(&mut self, number: usize, name: &str, obtain: Obtain<'_>) -> Result<(), Error> {
-        self.fetch(name, obtain)?;
+        self.fetch(name, name, obtain)?;
         let left = self.images.get(name).map(|i| i.config.clone().take_triggers()).unwrap_or_default();
         self.triggers.insert(number, triggers::parse(name, left)?);
         Ok(())

@@ -131,13 +131,29 @@ impl<'a> Stages<'a> {
         named.map(|s| s.number).or_else(|| wanted.parse().ok().filter(|n| *n < before))
     }
 
-    /// Where `--from=text` in stage `number` leads. A number that no earlier stage has is an error's: `None`.
-    pub fn origin(&self, text: &str, number: usize) -> Option<Origin> {
-        match self.find(text, number) {
-            Some(stage) => Some(Origin::Stage(stage)),
-            None if text.bytes().all(|b| b.is_ascii_digit()) => None,
-            None => Some(Origin::Image(text.to_owned())),
+    /// Where `--from=text` in stage `number` leads. `Err` says in words why nowhere.
+    pub fn origin(&self, text: &str, number: usize) -> Result<Origin, String> {
+        if let Some(stage) = self.find(text, number) {
+            return Ok(Origin::Stage(stage));
         }
+        let wrong = |why: &str| Err(format!("invalid from flag value {text}: {why}"));
+        if text.contains('$') {
+            return wrong("variable expansion is not supported for --from; FROM image:$VERSION AS name is, and then --from=name");
+        }
+        let lower = text.to_ascii_lowercase();
+        let named = self.stages[number..].iter().find(|s| s.name.as_deref() == Some(lower.as_str()));
+        match named.map(|s| s.number) {
+            Some(other) if other == number => wrong("it is this stage itself, and only an earlier one is done by then"),
+            Some(_) => wrong("that stage comes later, and only an earlier one is done by then"),
+            None if text.bytes().all(|b| b.is_ascii_digit()) => wrong("no earlier stage has this number"),
+            None => Ok(Origin::Image(text.to_owned())),
+        }
+    }
+
+    /// A stage before `before` whose name is much like this one.
+    pub fn like(&self, wanted: &str, before: usize) -> Option<&str> {
+        let names = self.stages[..before].iter().filter_map(|s| s.name.as_deref());
+        names.map(|n| (strsim::damerau_levenshtein(n, wanted), n)).filter(|(distance, _)| *distance <= 2).min().map(|(_, n)| n)
     }
 }
 

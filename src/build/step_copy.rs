@@ -41,7 +41,7 @@ impl<'a> Build<'a> {
         let tree = match &asked.from {
             None => Tree::of_context(&self.options.context, self.options.ignore.clone()),
             Some(from) => {
-                let origin = self.stages.origin(from, at.stage).ok_or_else(|| at.wrong(format!("invalid from flag value {from}: no earlier stage has this number")))?;
+                let origin = self.stages.origin(from, at.stage).map_err(|problem| at.wrong(problem))?;
                 self.tree_of(&origin)?
             }
         };
@@ -106,6 +106,7 @@ impl<'a> Build<'a> {
             chmod: asked.chmod.clone(),
             parents: asked.parents,
             keep_owner: asked.from.is_some(),
+            archive: false,
         };
         let step = if asked.unpack { Some(Step::make(&self.options.root)?) } else { None };
         let mut unpacked = Vec::new();
@@ -117,7 +118,7 @@ impl<'a> Build<'a> {
         sources.extend(fetched.iter().cloned());
         let mut placed = place(&sources, &to)?;
         // Archives keep their owners and go into the destination, which is a folder then.
-        to.keep_owner = true;
+        (to.keep_owner, to.archive) = (true, true);
         placed.extend(place(&unpacked, &to)?);
         self.store_layer(|writer| Ok(copy::write(&placed, self.options.epoch, writer)?))
     }
@@ -180,7 +181,7 @@ fn asked(at: At<'_>, transfer: &Transfer, add: bool, state: &State, variables: &
         from: flag("from").and_then(|f| f.value.clone()),
         chown,
         chmod: chmod.transpose()?,
-        exclude: Ignore::parse(&exclude.join("\n")),
+        exclude: Ignore::parse(&exclude.join("\n")).map_err(|problem| at.wrong(problem))?,
         link: truth("link"),
         parents: truth("parents"),
         shown,
@@ -244,9 +245,8 @@ impl Remote {
                 fetch::fetch(url, asked.checksum.as_deref(), &folder)?;
             }
             let tree = Tree::of_context(&folder, Ignore::default());
-            let name = fetch::name(url);
-            let file = copy::from_tree(&tree, name, &Ignore::default());
-            found.extend(file.map_err(|_| at.wrong(format!("{url}: its file has no name that can be copied")))?);
+            let file = copy::from_path(&tree, fetch::FILE).map_err(|_| at.wrong(format!("{url}: nothing came")))?;
+            found.push(Gathered { name: fetch::name(url).into(), ..file });
         }
         Ok(found)
     }
@@ -312,6 +312,6 @@ impl Gathered {
         let file = File::open(&node.real).or_sys_with(|| format!("open {}", node.real.display()))?;
         let mut inside = Vec::new();
         let read = layer::tar_of(file).map(|tar| tar.take(512).read_to_end(&mut inside));
-        Ok((matches!(read, Ok(Ok(_))) && inside.get(257..262) == Some(b"ustar")).then(|| node.real.clone()))
+        Ok((matches!(read, Ok(Ok(_))) && source::is_tar(&inside)).then(|| node.real.clone()))
     }
 }

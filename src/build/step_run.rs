@@ -3,7 +3,6 @@
 use super::cache::{Ingredient, LayerNote};
 use super::copy::{self, Where};
 use super::dockerfile::{Command, Heredoc, What};
-use super::ignore::Ignore;
 use super::instruct::PREDEFINED;
 use super::mounts::{self, Kind, Mount, Sharing};
 use super::run::{Job, Step};
@@ -58,6 +57,9 @@ impl<'a> Build<'a> {
             ("user".into(), state.config.user().into()),
             ("network".into(), if asked.network { "host" } else { "none" }.into()),
         ];
+        if !self.options.hosts.is_empty() {
+            ingredients.push(("hosts".into(), self.options.hosts.join(", ")));
+        }
         ingredients.extend(asked.script.iter().map(|s| ("script".to_owned(), s.clone())));
         let args = variables.visible_args();
         for (name, value) in asked.env.iter().filter(|(n, _)| !PREDEFINED.contains(&n.as_str()) || args.contains_key(n)) {
@@ -118,12 +120,12 @@ impl<'a> Build<'a> {
         let tree = match from {
             None => Tree::of_context(&self.options.context, self.options.ignore.clone()),
             Some(from) => {
-                let origin = self.stages.origin(from, at.stage).ok_or_else(|| format!("no earlier stage has the number {from}"))?;
+                let origin = self.stages.origin(from, at.stage)?;
                 self.tree_of(&origin).map_err(|e| e.to_string())?
             }
         };
         let source = if source.is_empty() { "." } else { source };
-        copy::from_tree(&tree, source, &Ignore::default()).map_err(|_| format!("{source:?}: not found"))
+        Ok(vec![copy::from_path(&tree, source).map_err(|_| format!("{source:?}: not found"))?])
     }
 
     fn make_run(&'a self, at: At<'_>, asked: &Asked, mut job: Job, layers: &[Layer], shown: &Shown<'_>) -> Result<Layer, Error> {

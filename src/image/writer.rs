@@ -119,7 +119,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Notes that this writer needs the unpacked layer `dir`, which is there or will be.
-    pub(super) fn needs_layer(&self, dir: &Path) -> Result<(), Error> {
+    pub fn needs_layer(&self, dir: &Path) -> Result<(), Error> {
         let _lock = self.store.lock()?;
         self.shared.claim(&Use::Layer(dir))
     }

@@ -69,6 +69,11 @@ pub fn from_tree(tree: &Tree, source: &str, exclude: &Ignore) -> Result<Vec<Gath
     found.iter().map(|path| one(tree, path, exclude)).collect()
 }
 
+/// What `source` names in `tree`, whatever signs are in it.
+pub fn from_path(tree: &Tree, source: &str) -> Result<Gathered, Missing> {
+    one(tree, Path::new(source), &Ignore::default())
+}
+
 /// Follows a pattern folder by folder.
 fn expand(tree: &Tree, folder: PathBuf, parts: &[&str], found: &mut Vec<PathBuf>) -> Result<(), Missing> {
     let Some((part, rest)) = parts.split_first() else {

@@ -9,6 +9,6 @@ pub mod owner;
 mod pack;
 mod place;
 
-pub use gather::{Found, Gathered, Missing, from_bytes, from_tree};
+pub use gather::{Found, Gathered, Missing, from_bytes, from_path, from_tree};
 pub use pack::{clamp, materialize, write};
 pub use place::{Placed, Where, directory, place};

@@ -17,19 +17,40 @@ use tar::{EntryType, Header};
 /// Writes the files, sorted by their paths. No time is later than `epoch`.
 pub fn write(layer: &BTreeMap<PathBuf, Placed>, epoch: Option<i64>, to: &mut LayerWriter) -> Result<(), SysError> {
     let mut tar = tar::Builder::new(to);
+    let mut first = BTreeMap::new();
     for (path, placed) in layer.iter().filter(|(p, _)| !p.as_os_str().is_empty()) {
+        if let Some(Found::Node(node)) = placed.what.as_ref().filter(|_| placed.hard) {
+            let other = first.entry((node.metadata.dev(), node.metadata.ino())).or_insert(path);
+            if *other != path {
+                hard_link(&mut tar, path, other, placed, epoch).or_sys_with(|| format!("write the layer's {}", path.display()))?;
+                continue;
+            }
+        }
         entry(&mut tar, path, placed, epoch).or_sys_with(|| format!("write the layer's {}", path.display()))?;
     }
     tar.finish().or_sys("write the layer")
 }
 
-fn entry(tar: &mut tar::Builder<impl Write>, path: &Path, placed: &Placed, epoch: Option<i64>) -> io::Result<()> {
+/// What every entry says.
+fn header(placed: &Placed, epoch: Option<i64>) -> Header {
     let mut header = Header::new_gnu();
     header.set_mode(placed.mode);
     header.set_uid(placed.uid.into());
     header.set_gid(placed.gid.into());
     header.set_mtime(u64::try_from(epoch.map_or(placed.time, |epoch| placed.time.min(epoch))).unwrap_or(0));
     header.set_size(0);
+    header
+}
+
+/// Another name of a file that is in the layer already.
+fn hard_link(tar: &mut tar::Builder<impl Write>, path: &Path, other: &Path, placed: &Placed, epoch: Option<i64>) -> io::Result<()> {
+    let mut header = header(placed, epoch);
+    header.set_entry_type(EntryType::Link);
+    tar.append_link(&mut header, path, other)
+}
+
+fn entry(tar: &mut tar::Builder<impl Write>, path: &Path, placed: &Placed, epoch: Option<i64>) -> io::Result<()> {
+    let mut header = header(placed, epoch);
     if let Some(real) = &placed.real {
         attributes(tar, real)?;
     }
@@ -102,7 +123,6 @@ pub fn clamp(folder: &Path, epoch: i64) -> Result<(), SysError> {
     }
     Ok(())
 }
-
 
 /// Makes the files themselves below a new folder.
 pub fn materialize(layer: &BTreeMap<PathBuf, Placed>, folder: &Path) -> Result<(), SysError> {

@@ -24,6 +24,9 @@ pub struct Where {
     pub parents: bool,
     /// Keeps the owners that the files have: from a stage, and from an archive.
     pub keep_owner: bool,
+    /// It comes out of an archive: `--chown` and `--chmod` are not for its members, its hard links stay
+    /// ones, and its folders take the place of links.
+    pub archive: bool,
 }
 
 /// A file of the new layer.
@@ -41,6 +44,18 @@ pub struct Placed {
     pub time: i64,
     /// Where its extended attributes are.
     pub real: Option<PathBuf>,
+    /// One of several names of a file, which stay that.
+    pub hard: bool,
+}
+
+impl Placed {
+    fn is_folder(&self) -> bool {
+        match &self.what {
+            None => true,
+            Some(Found::Node(node)) => node.metadata.is_dir(),
+            Some(Found::Bytes(_)) => false,
+        }
+    }
 }
 
 /// The layer's files by their path, folders above them included. `Err` says in words why one cannot be there.
@@ -83,7 +98,7 @@ pub fn directory(stage: &Tree, path: &Path) -> Result<BTreeMap<PathBuf, Placed>,
         Some(_) => return Err(format!("{} is a file of the image, and no folder", path.display())),
         None => {}
     }
-    layer.insert(target, Placed { what: None, mode: 0o755, uid: 0, gid: 0, time: 0, real: None });
+    layer.insert(target, Placed { what: None, mode: 0o755, uid: 0, gid: 0, time: 0, real: None, hard: false });
     lead(stage, &mut layer, None)?;
     Ok(layer)
 }
@@ -100,20 +115,27 @@ fn add(stage: &Tree, target: &Path, found: &Found, to: &Where, layer: &mut BTree
     if let Some(there) = stage.look(target) {
         let shown = Path::new("/").join(target);
         match (is_dir, there.metadata.is_dir()) {
-            (true, false) => return Err(format!("cannot copy to non-directory: {}", shown.display())),
+            (true, false) if !to.archive => return Err(format!("cannot copy to non-directory: {}", shown.display())),
             (false, true) => return Err(format!("cannot replace to directory {} with file", shown.display())),
             _ => {}
         }
     }
-    if let Some(owner) = to.owner {
+    // An earlier source of the same COPY may have put something else there.
+    if let Some(there) = layer.get(target).filter(|there| there.is_folder() != is_dir) {
+        let kind = if there.is_folder() { "a folder" } else { "no folder" };
+        return Err(format!("cannot copy two things to {}: another source has {kind} there", Path::new("/").join(target).display()));
+    }
+    if let Some(owner) = to.owner.filter(|_| !to.archive) {
         (uid, gid) = owner;
     }
     if let Some(chmod) = &to.chmod
+        && !to.archive
         && !matches!(found, Found::Node(n) if n.metadata.is_symlink())
     {
         mode = chmod.apply(mode, is_dir);
     }
-    layer.insert(target.to_owned(), Placed { what: Some(found.clone()), mode, uid, gid, time, real });
+    let hard = to.archive && matches!(found, Found::Node(n) if n.metadata.is_file() && n.metadata.nlink() > 1);
+    layer.insert(target.to_owned(), Placed { what: Some(found.clone()), mode, uid, gid, time, real, hard });
     Ok(())
 }
 
@@ -131,13 +153,13 @@ fn folder(stage: &Tree, target: &Path, node: Option<&Node>, to: &Where, layer: &
     }
     let (uid, gid) = to.owner.unwrap_or((0, 0));
     let time = node.map_or(0, |n| n.metadata.mtime());
-    layer.insert(target.to_owned(), Placed { what: None, mode: 0o755, uid, gid, time, real: None });
+    layer.insert(target.to_owned(), Placed { what: None, mode: 0o755, uid, gid, time, real: None, hard: false });
     Ok(())
 }
 
 fn as_it_is(node: &Node) -> Placed {
     let (uid, gid) = if geteuid().is_root() { (node.metadata.uid(), node.metadata.gid()) } else { (0, 0) };
-    Placed { what: None, mode: node.metadata.mode() & 0o7777, uid, gid, time: node.metadata.mtime(), real: Some(node.real.clone()) }
+    Placed { what: None, mode: node.metadata.mode() & 0o7777, uid, gid, time: node.metadata.mtime(), real: Some(node.real.clone()), hard: false }
 }
 
 /// Adds the folders above: those of the stage as they are there, since overlay takes a folder's mode
@@ -148,11 +170,13 @@ fn lead(stage: &Tree, layer: &mut BTreeMap<PathBuf, Placed>, owner: Option<(u32,
     let paths: Vec<PathBuf> = layer.keys().cloned().collect();
     for path in paths {
         for above in path.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()) {
-            if layer.contains_key(above) {
-                continue;
+            match layer.get(above) {
+                Some(there) if there.is_folder() => continue,
+                Some(_) => return Err(format!("cannot copy to non-directory: {}", Path::new("/").join(above).display())),
+                None => {}
             }
             let (uid, gid) = owner.unwrap_or((0, 0));
-            let new = Placed { what: None, mode: 0o755, uid, gid, time: newest, real: None };
+            let new = Placed { what: None, mode: 0o755, uid, gid, time: newest, real: None, hard: false };
             let placed = match stage.look(above) {
                 Some(node) if node.metadata.is_dir() => as_it_is(&node),
                 Some(_) => return Err(format!("cannot copy to non-directory: {}", Path::new("/").join(above).display())),

@@ -3,6 +3,7 @@
 mod draw;
 
 use super::{Outcome, boxed};
+use crate::build::config::cleaned;
 use crate::build::dockerfile::Dockerfile;
 use crate::build::{Error, Halt, Options, cache, run as steps, solve, source};
 use crate::image::registry::Policy;
@@ -197,7 +198,7 @@ impl Given {
             return Ok(Self { name: "Dockerfile".into(), text, from: context.display().to_string(), context, dockerfile: None, _unpacked: None });
         }
         let path = args.file.clone().unwrap_or_else(|| Path::new(&args.context).join("Dockerfile"));
-        let text = source::dockerfile(&path)?;
+        let text = source::dockerfile(&context, &path)?;
         let name = path.display().to_string().trim_start_matches("./").to_owned();
         Ok(Self { name, text, from: context.display().to_string(), context, dockerfile: Some(path), _unpacked: None })
     }
@@ -210,7 +211,8 @@ impl Given {
         let mut start = Vec::new();
         std::io::stdin().lock().take(512).read_to_end(&mut start).or_sys("read standard input")?;
         let step = steps::Step::make(root)?;
-        let context = step.folder().join("context");
+        let folder = step.folder().canonicalize().or_sys_with(|| format!("open {}", step.folder().display()))?;
+        let context = folder.join("context");
         std::fs::create_dir(&context).or_sys_with(|| format!("make {}", context.display()))?;
         if !source::is_archive(&start) {
             start.extend(stdin()?);
@@ -219,8 +221,9 @@ impl Given {
         }
         source::unpack_context(&context, std::io::Cursor::new(start).chain(std::io::stdin()))?;
         let name = args.file.clone().unwrap_or_else(|| "Dockerfile".into());
-        let path = context.join(&name);
-        let text = source::dockerfile(&path)?;
+        // Whatever is named, it is in the archive: nothing of the host is read in its place.
+        let path = context.join(cleaned(&name.to_string_lossy()).trim_start_matches('/'));
+        let text = source::dockerfile(&context, &path)?;
         Ok(Self { name: name.display().to_string(), text, from: "-".into(), context, dockerfile: Some(path), _unpacked: Some(step) })
     }
 }
