@@ -330,6 +330,7 @@ fn a_word_that_skiff_does_not_know_is_answered_with_the_nearest() {
     assert!(said(&["runn", "base"]).contains("a similar subcommand exists: 'run'"));
     assert!(said(&["run", "--nmae", "web", "base"]).contains("a similar argument exists: '--name'"));
     assert!(said(&["run"]).contains("<IMAGE>"));
+    assert!(said(&["exec", "-it", "web"]).starts_with("error: skiff exec needs <CONTAINER> <COMMAND>\n"), "{}", said(&["exec", "-it", "web"]));
     assert!(!room.skiff_root().exists());
 }
 

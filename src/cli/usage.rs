@@ -70,6 +70,7 @@ impl Usage {
             ErrorKind::UnknownArgument if argument.starts_with('-') => (format!("{path} has no option {argument}"), None),
             ErrorKind::UnknownArgument => (format!("{argument:?} is one argument too many"), None),
             ErrorKind::MissingRequiredArgument => (format!("{path} needs {}", argument.trim_end_matches("...")), None),
+            ErrorKind::TooFewValues => (format!("{path} needs {}", argument.trim_end_matches("...")), None),
             ErrorKind::MissingSubcommand => (format!("{path} needs a command"), None),
             ErrorKind::InvalidValue if value.is_empty() => (format!("{argument} needs a value"), None),
             ErrorKind::InvalidValue | ErrorKind::ValueValidation => (format!("{argument} cannot be {value:?}"), reason(error)),
@@ -93,7 +94,7 @@ fn hint(error: &clap::Error, path: &str, usage: &str) -> String {
     let near = near(ContextKind::SuggestedSubcommand, "subcommand")
         .or_else(|| near(ContextKind::SuggestedArg, "argument"))
         .or_else(|| near(ContextKind::SuggestedValue, "value"));
-    let missing = matches!(error.kind(), ErrorKind::MissingRequiredArgument);
+    let missing = matches!(error.kind(), ErrorKind::MissingRequiredArgument | ErrorKind::TooFewValues);
     let written = || missing.then(|| format!("{}; ", usage.trim_start_matches("Usage:").trim()));
     format!("{}{path} --help shows all", near.or_else(written).unwrap_or_default())
 }

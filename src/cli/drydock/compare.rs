@@ -9,7 +9,7 @@ use crate::learn::{Home, shell};
 use clap::{Args, Subcommand};
 use colored::Colorize;
 
-/// Options of `drydock compare`.
+// Options of `drydock compare`.
 #[derive(Debug, Args)]
 pub struct Compare {
     #[command(subcommand)]

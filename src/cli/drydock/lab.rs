@@ -18,7 +18,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Options of `drydock lab`.
+// Options of `drydock lab`.
 #[derive(Debug, Args)]
 pub struct Lab {
     #[command(flatten)]

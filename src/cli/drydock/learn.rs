@@ -10,7 +10,7 @@ use clap::Args;
 use colored::Colorize;
 use std::time::SystemTime;
 
-/// Options of `drydock check`.
+// Options of `drydock check`.
 #[derive(Debug, Args)]
 pub struct Check {
     /// The verdict as JSON
@@ -18,7 +18,7 @@ pub struct Check {
     json: bool,
 }
 
-/// Options of `drydock watch`.
+// Options of `drydock watch`.
 #[derive(Debug, Args)]
 pub struct Watch {
     /// Each verdict as JSON, one a line

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use colored::Colorize;
 use std::path::{Path, PathBuf};
 
-/// Options of `drydock doctor`.
+// Options of `drydock doctor`.
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Every trial, also those that work
@@ -21,7 +21,7 @@ pub struct Doctor {
     json: bool,
 }
 
-/// Options of `drydock progress`.
+// Options of `drydock progress`.
 #[derive(Debug, Args)]
 pub struct ProgressArgs {
     /// As JSON

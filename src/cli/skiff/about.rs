@@ -13,7 +13,7 @@ use clap::Args;
 use serde_json::json;
 use std::path::Path;
 
-/// Options of `skiff info`.
+// Options of `skiff info`.
 #[derive(Debug, Args)]
 pub struct Info {
     /// A Go template, or json
@@ -21,7 +21,7 @@ pub struct Info {
     format: Option<String>,
 }
 
-/// Options of `skiff version`.
+// Options of `skiff version`.
 #[derive(Debug, Args)]
 pub struct VersionArgs {
     /// A Go template, or json

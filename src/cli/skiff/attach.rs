@@ -20,7 +20,7 @@ use clap::Args;
 use std::fs::File;
 use std::path::Path;
 
-/// Options of `skiff attach`.
+// Options of `skiff attach`.
 #[derive(Debug, Args)]
 pub struct Attach {
     /// Pass on nothing that is typed

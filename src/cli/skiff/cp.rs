@@ -16,7 +16,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-/// Options of `skiff cp`.
+// Options of `skiff cp`.
 #[derive(Debug, Args)]
 #[command(override_usage = "skiff cp [OPTIONS] <CONTAINER>:<PATH> <PATH>|-\n       skiff cp [OPTIONS] <PATH>|- <CONTAINER>:<PATH>")]
 pub struct Cp {

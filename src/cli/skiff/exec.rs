@@ -10,7 +10,7 @@ use clap::Args;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-/// Options of `skiff exec`.
+// Options of `skiff exec`.
 #[derive(Debug, Args)]
 #[command(override_usage = "skiff exec [OPTIONS] <CONTAINER> <COMMAND>...")]
 pub struct Exec {
@@ -36,7 +36,7 @@ pub struct Exec {
     #[arg(long)]
     privileged: bool,
     /// The container, by name or id; what follows it is the command with its arguments, options and all
-    #[arg(required = true, num_args = 2.., trailing_var_arg = true, value_name = "CONTAINER")]
+    #[arg(required = true, num_args = 2.., trailing_var_arg = true, value_names = ["CONTAINER", "COMMAND"])]
     words: Vec<String>,
 }
 

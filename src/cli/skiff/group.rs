@@ -65,7 +65,7 @@ pub enum Group {
     Wait(life::Wait),
 }
 
-/// Options of `skiff container prune`.
+// Options of `skiff container prune`.
 #[derive(Debug, Args)]
 pub struct Prune {
     /// Do not ask

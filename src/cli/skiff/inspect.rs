@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::Path;
 
-/// Options of `skiff inspect`.
+// Options of `skiff inspect`.
 #[derive(Debug, Args)]
 pub struct Inspect {
     /// What the container is in the kernel: namespaces, mounts, cgroup, ids, capabilities

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
-/// Options of `skiff stop`.
+// Options of `skiff stop`.
 #[derive(Debug, Args)]
 pub struct Stop {
     /// Seconds to wait before SIGKILL; -1 is without end [default: the container's own, or 10]
@@ -19,7 +19,7 @@ pub struct Stop {
     containers: Vec<String>,
 }
 
-/// Options of `skiff kill`.
+// Options of `skiff kill`.
 #[derive(Debug, Args)]
 pub struct Kill {
     /// The signal, by name or number
@@ -30,7 +30,7 @@ pub struct Kill {
     containers: Vec<String>,
 }
 
-/// Options of `skiff wait`.
+// Options of `skiff wait`.
 #[derive(Debug, Args)]
 pub struct Wait {
     /// Containers, by name or id
@@ -38,7 +38,7 @@ pub struct Wait {
     containers: Vec<String>,
 }
 
-/// Options of `skiff rm`.
+// Options of `skiff rm`.
 #[derive(Debug, Args)]
 pub struct Rm {
     /// Kill it first if it runs

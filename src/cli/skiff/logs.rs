@@ -11,7 +11,7 @@ use std::io::{BufWriter, Stdout, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// Options of `skiff logs`.
+// Options of `skiff logs`.
 #[derive(Debug, Args)]
 pub struct Logs {
     /// Go on with what is written from now on, until the container ends

@@ -100,16 +100,6 @@ enum Engine {
     Wait(life::Wait),
     /// Remove containers
     Rm(life::Rm),
-    /// Show all that is known of a container
-    Inspect(inspect::Inspect),
-    /// Look after networks
-    #[command(subcommand)]
-    Network(network::Command),
-    /// Look after volumes
-    #[command(subcommand)]
-    Volume(volume::Command),
-    /// List the published ports of a container
-    Port(network::Port),
     /// Answers for the names of a network's containers (what the first of them starts)
     #[command(hide = true)]
     Resolver {
@@ -121,7 +111,7 @@ enum Engine {
     Init(Init),
 }
 
-/// What takes the whole program: images, builds, registries, and what explains itself at length.
+/// What takes the whole program: images, builds, registries, and whatever shows or looks after things.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum More {
@@ -139,6 +129,16 @@ enum More {
     Images(images::Images),
     #[command(flatten)]
     Registry(registry::Registry),
+    /// Show all that is known of a container
+    Inspect(inspect::Inspect),
+    /// Look after networks
+    #[command(subcommand)]
+    Network(network::Command),
+    /// Look after volumes
+    #[command(subcommand)]
+    Volume(volume::Command),
+    /// List the published ports of a container
+    Port(network::Port),
     /// Copy files between the host and a container
     Cp(cp::Cp),
     /// Show the processes of a container
@@ -239,10 +239,6 @@ fn alone(command: Engine, root: &Path) -> Outcome {
         Engine::Unpause(args) => life::unpause(&args, root),
         Engine::Wait(args) => life::wait(&args, root),
         Engine::Rm(args) => life::rm(&args, root),
-        Engine::Inspect(args) => inspect::run(&args, root),
-        Engine::Network(command) => network::run(&command, root),
-        Engine::Volume(command) => volume::run(&command, root),
-        Engine::Port(args) => network::port(&args, root),
         Engine::Resolver { network } => crate::engine::network::dns::start(root, &network).map(|()| 0).map_err(boxed),
         Engine::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),
     }
@@ -270,6 +266,10 @@ fn more(command: More, root: &Path) -> Outcome {
         More::BuildRun => crate::build::run::child(root).map(|()| 0).map_err(boxed),
         More::Images(args) => images::run(args, root),
         More::Registry(args) => registry::run(&args, root),
+        More::Inspect(args) => inspect::run(&args, root),
+        More::Network(command) => network::run(&command, root),
+        More::Volume(command) => volume::run(&command, root),
+        More::Port(args) => network::port(&args, root),
         More::Cp(args) => cp::run(&args, root),
         More::Top(args) => top::run(&args, root),
         More::Stats(args) => stats::run(&args, root),

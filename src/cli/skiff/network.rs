@@ -35,7 +35,7 @@ pub enum Command {
     Prune(Prune),
 }
 
-/// Options of `skiff network create`.
+// Options of `skiff network create`.
 #[derive(Debug, Args)]
 pub struct Create {
     /// Its addresses, such as 10.200.0.0/16; a free subnet is taken where none is named
@@ -57,7 +57,7 @@ pub struct Create {
     name: String,
 }
 
-/// Options of `skiff network connect`.
+// Options of `skiff network connect`.
 #[derive(Debug, Args)]
 pub struct Connect {
     /// A further name for it in the network
@@ -72,7 +72,7 @@ pub struct Connect {
     container: String,
 }
 
-/// Options of `skiff network disconnect`.
+// Options of `skiff network disconnect`.
 #[derive(Debug, Args)]
 pub struct Disconnect {
     /// Docker's word for a container that does not answer; here nobody has to
@@ -84,7 +84,7 @@ pub struct Disconnect {
     container: String,
 }
 
-/// Options of `skiff network ls`.
+// Options of `skiff network ls`.
 #[derive(Debug, Args)]
 pub struct Ls {
     /// Only ids
@@ -101,7 +101,7 @@ pub struct Ls {
     format: Option<String>,
 }
 
-/// Options of `skiff network inspect`.
+// Options of `skiff network inspect`.
 #[derive(Debug, Args)]
 pub struct Inspect {
     /// A Go template, or json
@@ -112,7 +112,7 @@ pub struct Inspect {
     names: Vec<String>,
 }
 
-/// Options of `skiff network rm`.
+// Options of `skiff network rm`.
 #[derive(Debug, Args)]
 pub struct Rm {
     /// One that is not there is no error
@@ -123,7 +123,7 @@ pub struct Rm {
     names: Vec<String>,
 }
 
-/// Options of `skiff network prune`.
+// Options of `skiff network prune`.
 #[derive(Debug, Args)]
 pub struct Prune {
     /// Do not ask
@@ -131,7 +131,7 @@ pub struct Prune {
     force: bool,
 }
 
-/// Options of `skiff port`.
+// Options of `skiff port`.
 #[derive(Debug, Args)]
 pub struct Port {
     /// The container

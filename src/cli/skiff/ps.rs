@@ -22,7 +22,7 @@ macro_rules! usual {
     };
 }
 
-/// Options of `skiff ps`.
+// Options of `skiff ps`.
 #[derive(Debug, Args)]
 pub struct Ps {
     /// Also those that do not run

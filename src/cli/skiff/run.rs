@@ -19,7 +19,7 @@ use crate::image::Progress;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// Options of `skiff run`.
+// Options of `skiff run`.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true, override_usage = "skiff run [OPTIONS] <IMAGE> [COMMAND]...")]
 pub struct Run {

@@ -8,7 +8,7 @@ use crate::engine::{life, monitor, start};
 use clap::Args;
 use std::path::Path;
 
-/// Options of `skiff create`.
+// Options of `skiff create`.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true, override_usage = "skiff create [OPTIONS] <IMAGE> [COMMAND]...")]
 pub struct Create {
@@ -19,7 +19,7 @@ pub struct Create {
     options: run::Options,
 }
 
-/// Options of `skiff start`.
+// Options of `skiff start`.
 #[derive(Debug, Args)]
 pub struct Start {
     /// Print what it writes, pass signals on, and end with its exit code
@@ -33,7 +33,7 @@ pub struct Start {
     containers: Vec<String>,
 }
 
-/// Options of `skiff restart`.
+// Options of `skiff restart`.
 #[derive(Debug, Args)]
 pub struct Restart {
     /// Seconds to wait before SIGKILL; -1 is without end [default: the container's own, or 10]
@@ -44,7 +44,7 @@ pub struct Restart {
     containers: Vec<String>,
 }
 
-/// Options of `skiff rename`.
+// Options of `skiff rename`.
 #[derive(Debug, Args)]
 pub struct Rename {
     /// The container, by name or id

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-/// Options of `skiff stats`.
+// Options of `skiff stats`.
 #[derive(Debug, Args)]
 pub struct Stats {
     /// Also those that do not run

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 
-/// `skiff step …`.
+// `skiff step …`.
 #[derive(Debug, Args)]
 pub struct Step {
     /// Which held process, if there are several

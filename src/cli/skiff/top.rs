@@ -9,7 +9,7 @@ use clap::Args;
 use std::path::Path;
 use std::process::Command;
 
-/// Options of `skiff top`.
+// Options of `skiff top`.
 #[derive(Debug, Args)]
 #[command(override_usage = "skiff top <CONTAINER> [OPTIONS OF PS]...")]
 pub struct Top {

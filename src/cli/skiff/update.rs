@@ -8,7 +8,7 @@ use crate::engine::update;
 use clap::Args;
 use std::path::Path;
 
-/// Options of `skiff update`.
+// Options of `skiff update`.
 #[derive(Debug, Args)]
 pub struct Update {
     /// Memory limit, such as 64m

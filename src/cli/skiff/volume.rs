@@ -30,7 +30,7 @@ pub enum Command {
     Prune(Prune),
 }
 
-/// Options of `skiff volume create`.
+// Options of `skiff volume create`.
 #[derive(Debug, Args)]
 pub struct Create {
     /// A label
@@ -46,7 +46,7 @@ pub struct Create {
     name: Option<String>,
 }
 
-/// Options of `skiff volume ls`.
+// Options of `skiff volume ls`.
 #[derive(Debug, Args)]
 pub struct Ls {
     /// Only names
@@ -60,7 +60,7 @@ pub struct Ls {
     format: Option<String>,
 }
 
-/// Options of `skiff volume inspect`.
+// Options of `skiff volume inspect`.
 #[derive(Debug, Args)]
 pub struct Inspect {
     /// A Go template, or json
@@ -71,7 +71,7 @@ pub struct Inspect {
     names: Vec<String>,
 }
 
-/// Options of `skiff volume rm`.
+// Options of `skiff volume rm`.
 #[derive(Debug, Args)]
 pub struct Rm {
     /// One that is not there is no error
@@ -82,7 +82,7 @@ pub struct Rm {
     names: Vec<String>,
 }
 
-/// Options of `skiff volume prune`.
+// Options of `skiff volume prune`.
 #[derive(Debug, Args)]
 pub struct Prune {
     /// Also those that have a name

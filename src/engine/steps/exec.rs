@@ -107,6 +107,9 @@ impl Exec {
             Errno::ENOENT if name.contains('/') => error
                 .because("there is no such file in the container, or the interpreter or loader that it names is missing")
                 .try_this("look: skiff run IMAGE ls -l PATH"),
+            Errno::ENOENT if name.starts_with('-') => error
+                .because("what follows the image is the command, and this looks like an option of skiff's")
+                .try_this("options stand before the image: skiff run --rm IMAGE COMMAND"),
             Errno::ENOENT => error
                 .because("no folder of the container's PATH has a program of that name")
                 .try_this("see what it has: skiff run IMAGE ls /bin"),

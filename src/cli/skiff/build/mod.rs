@@ -16,7 +16,7 @@ use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Options of `skiff build`.
+// Options of `skiff build`.
 #[derive(Debug, Args)]
 pub struct Build {
     /// The Dockerfile, - for standard input [default: Dockerfile in the context]
@@ -80,7 +80,7 @@ pub enum Builder {
     Prune(Prune),
 }
 
-/// Options of `skiff builder prune`.
+// Options of `skiff builder prune`.
 #[derive(Debug, Args)]
 pub struct Prune {
     /// Do not ask

@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use std::io::{BufWriter, IsTerminal};
 use std::path::{Path, PathBuf};
 
-/// Options of `skiff diff`.
+// Options of `skiff diff`.
 #[derive(Debug, Args)]
 pub struct Diff {
     /// The container, by name or id
     container: String,
 }
 
-/// Options of `skiff commit`.
+// Options of `skiff commit`.
 #[derive(Debug, Args)]
 pub struct Commit {
     /// Who made it
@@ -39,7 +39,7 @@ pub struct Commit {
     name: Option<String>,
 }
 
-/// Options of `skiff export`.
+// Options of `skiff export`.
 #[derive(Debug, Args)]
 pub struct Export {
     /// Write to this file instead of standard output
@@ -49,7 +49,7 @@ pub struct Export {
     container: String,
 }
 
-/// Options of `skiff tag`.
+// Options of `skiff tag`.
 #[derive(Debug, Args)]
 pub struct Tag {
     /// The image, by name or ID

@@ -20,7 +20,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Options of `skiff system df`.
+// Options of `skiff system df`.
 #[derive(Debug, Args)]
 pub struct Df {
     /// A line for each image and container

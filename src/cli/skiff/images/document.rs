@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
 
-/// Options of `skiff image inspect`.
+// Options of `skiff image inspect`.
 #[derive(Debug, Args)]
 pub struct Inspect {
     /// A Go template, such as '{{.Config.Env}}' or '{{json .RootFS}}'; or json

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-/// Options of `skiff save`.
+// Options of `skiff save`.
 #[derive(Debug, Args)]
 pub struct Save {
     /// Write to this file instead of standard output
@@ -19,7 +19,7 @@ pub struct Save {
     images: Vec<String>,
 }
 
-/// Options of `skiff load`.
+// Options of `skiff load`.
 #[derive(Debug, Args)]
 pub struct Load {
     /// Read this tar archive or folder instead of standard input
@@ -30,7 +30,7 @@ pub struct Load {
     quiet: bool,
 }
 
-/// Options of `skiff import`.
+// Options of `skiff import`.
 #[derive(Debug, Args)]
 pub struct Import {
     /// A word about it, for its history

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Options of `skiff images`.
+// Options of `skiff images`.
 #[derive(Debug, Args)]
 #[command(after_help = "SIZE is that of the image's files, unpacked, as in Docker: every layer in full, also those that \
     other images share. What is stored and sent is smaller, since it is compressed: see `skiff image show`, `skiff system df -v`.")]
@@ -40,7 +40,7 @@ pub struct Images {
     name: Option<String>,
 }
 
-/// Options of `skiff history`.
+// Options of `skiff history`.
 #[derive(Debug, Args)]
 pub struct History {
     /// Sizes and times for people; --human=false for bytes and RFC 3339

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 
-/// Options of `skiff rmi`.
+// Options of `skiff rmi`.
 #[derive(Debug, Args)]
 pub struct Rmi {
     /// Take all its names away, even if a container uses it; the layers that the container is made of stay
@@ -23,7 +23,7 @@ pub struct Rmi {
     images: Vec<String>,
 }
 
-/// Options of `skiff image prune`.
+// Options of `skiff image prune`.
 #[derive(Debug, Args)]
 pub struct Prune {
     /// All images that no container uses, not only those without a name

@@ -23,7 +23,7 @@ const SOME: usize = 16;
 /// Columns before each fact: a digest of 71 characters fits beside it.
 const INDENT: usize = 9;
 
-/// Options of `skiff image show`.
+// Options of `skiff image show`.
 #[derive(Debug, Args)]
 pub struct Show {
     /// All files of each layer, not only the largest

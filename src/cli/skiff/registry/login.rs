@@ -9,7 +9,7 @@ use clap::Args;
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use std::io::{IsTerminal, Read, Write};
 
-/// Options of `skiff login`.
+// Options of `skiff login`.
 #[derive(Debug, Args)]
 pub struct Login {
     /// The user's name
@@ -25,7 +25,7 @@ pub struct Login {
     server: Option<String>,
 }
 
-/// Options of `skiff logout`.
+// Options of `skiff logout`.
 #[derive(Debug, Args)]
 pub struct Logout {
     /// The registry [default: Docker Hub]

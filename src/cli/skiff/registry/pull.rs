@@ -10,7 +10,7 @@ use crate::kernel::Explain;
 use clap::Args;
 use std::path::Path;
 
-/// Options of `skiff pull`.
+// Options of `skiff pull`.
 #[derive(Debug, Args)]
 pub struct Pull {
     /// Fetch all tags of the repository

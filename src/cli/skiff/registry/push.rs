@@ -8,7 +8,7 @@ use crate::kernel::Explain;
 use clap::Args;
 use std::path::Path;
 
-/// Options of `skiff push`.
+// Options of `skiff push`.
 #[derive(Debug, Args)]
 pub struct Push {
     /// Send all tags of the repository

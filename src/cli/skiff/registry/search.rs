@@ -7,7 +7,7 @@ use crate::image::registry::search::{Hit, search as find};
 use clap::Args;
 use serde_json::json;
 
-/// Options of `skiff search`.
+// Options of `skiff search`.
 #[derive(Debug, Args)]
 pub struct Search {
     /// is-official=true, stars=NUMBER

@@ -16,7 +16,7 @@ pub enum Registry {
     Serve(Serve),
 }
 
-/// Options of `skiff registry serve`.
+// Options of `skiff registry serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
     /// Where to listen. It asks nobody for a password: another address than 127.0.0.1 is open to all who reach it
