@@ -105,6 +105,8 @@ pub const HEADS: &[(&str, &str)] = &[
 /// A container as a line of `ps`.
 pub fn row(container: &Container, whole: bool) -> Value {
     let record = &container.record;
+    // Asked once: it takes a look at the lock and at each hierarchy of cgroups.
+    let word = state(container);
     let labels: Vec<String> = record.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let mounts: Vec<String> = record.mounts.iter().map(|m| m.name.clone().unwrap_or_else(|| m.source.display().to_string())).collect();
     let mounts: Vec<String> = mounts.into_iter().map(|m| if whole { m } else { cut(&m, 15) }).collect();
@@ -115,8 +117,8 @@ pub fn row(container: &Container, whole: bool) -> Value {
         "Command": command(container, whole),
         "RunningFor": format!("{} ago", rough(record.created)),
         "CreatedAt": created_at(record.created),
-        "Status": status(container),
-        "State": state(container),
+        "Status": status(container, word),
+        "State": word,
         "Ports": ports(&record.ports),
         "Names": record.name,
         "Labels": labels.join(","),
@@ -190,21 +192,22 @@ pub fn state(container: &Container) -> &'static str {
 }
 
 /// As Docker words it: `Up 5 minutes`, `Exited (0) 2 hours ago`.
-fn status(container: &Container) -> String {
+fn status(container: &Container, word: &str) -> String {
     let record = &container.record;
     let since = record.started.unwrap_or(record.created);
     let ended = || rough(record.finished.unwrap_or(since));
-    match container.status() {
-        Status::Created | Status::Creating => "Created".into(),
-        Status::Running if is_paused(container) => format!("Up {} (Paused)", rough(since)),
-        Status::Running => match health::of(container).map(|report| report.word()) {
+    match word {
+        "created" => "Created".into(),
+        "paused" => format!("Up {} (Paused)", rough(since)),
+        "running" => match health::of(container).map(|report| report.word()) {
             None => format!("Up {}", rough(since)),
             Some("starting") => format!("Up {} (health: starting)", rough(since)),
             Some(word) => format!("Up {} ({word})", rough(since)),
         },
-        Status::Restarting => format!("Restarting ({}) {} ago", record.exit_code, ended()),
-        Status::Exited => format!("Exited ({}) {} ago", record.exit_code, ended()),
-        Status::Dead => format!("Exited (137) {} ago", rough(since)),
+        "restarting" => format!("Restarting ({}) {} ago", record.exit_code, ended()),
+        // Its monitor was killed, and it with that.
+        _ if record.status.is_live() => format!("Exited (137) {} ago", rough(since)),
+        _ => format!("Exited ({}) {} ago", record.exit_code, ended()),
     }
 }
 
@@ -217,7 +220,7 @@ fn describe(container: &Container) -> Value {
         "Command": record.command,
         "Names": record.name,
         "State": state(container),
-        "Status": status(container),
+        "Status": status(container, state(container)),
         "Pid": record.pid,
         "ExitCode": record.exit_code,
         "CreatedAt": humantime::format_rfc3339_seconds(record.created).to_string(),
