@@ -298,3 +298,16 @@ fn on_a_full_disk_the_store_stays_as_it_was_and_the_reason_is_said() {
     }
     assert!(failed > 10, "only {failed} loads found the disk full");
 }
+
+#[test]
+fn an_archive_takes_the_place_of_no_device() {
+    let room = Room::new();
+    archive(&room.path().join("a.tar"), "a:1", &[&layer(1, 2)]);
+    stdout(&mut load(&room, &room.path().join("a.tar")));
+    let device = room.path().join("device");
+    nix::unistd::mkfifo(&device, nix::sys::stat::Mode::S_IRUSR).expect("the room is ours");
+    let (code, out, err) = outcome(&mut room.skiff(&["save", "-o", &device.display().to_string(), "a:1"]));
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+    assert!(err.starts_with(&format!("error: cannot write to {}: it is not a regular file\n", device.display())), "{err}");
+    assert!(std::os::unix::fs::FileTypeExt::is_fifo(&fs::symlink_metadata(&device).expect("it is there").file_type()));
+}

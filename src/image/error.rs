@@ -8,6 +8,9 @@ use thiserror::Error;
 /// An image that cannot be named, found, read, unpacked or written.
 #[derive(Debug, Error)]
 pub enum Error {
+    /// What is there already would be replaced, and is no file.
+    #[error("cannot write to {}: it is not a regular file", .0.display())]
+    NotAFile(PathBuf),
     /// The text is no image reference.
     #[error("{text:?} is not an image reference: {problem}")]
     BadReference {
@@ -119,6 +122,7 @@ impl Explain for Error {
     fn why(&self) -> Option<String> {
         match self {
             Self::NotFound { .. } => Some("skiff runs what is in its own store; it has not asked a registry".into()),
+            Self::NotAFile(_) => Some("the archive is written aside and renamed, so that it is there whole or not at all".into()),
             Self::WrongDigest { .. } => Some("content is named by the sha256 of its bytes, so a changed byte shows".into()),
             Self::Refused { .. } => Some("a layer may only hold files below its own folder".into()),
             Self::Conflict { because, .. } if because.contains("container") => {
@@ -139,6 +143,7 @@ impl Explain for Error {
             Self::NotFound { nearest: Some(name), .. } => Some(format!("did you mean {name}? `skiff images` lists what is here")),
             Self::NotFound { nearest: None, .. } => Some("`skiff images` lists what is here; base is always to be had".into()),
             Self::Ambiguous { .. } => Some("more letters of the ID; `skiff images` lists them".into()),
+            Self::NotAFile(path) => Some(format!("leave -o out and write `> {}`", path.display())),
             Self::WrongDigest { .. } => Some("get it again from where it came; if what is here is damaged, `skiff rmi` it first".into()),
             Self::NoBase { .. } => Some("install busybox (Debian: busybox-static), or `skiff load -i` an image".into()),
             Self::Conflict { hint, .. } => Some(hint.clone()),

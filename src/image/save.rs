@@ -53,20 +53,24 @@ pub fn save(store: &Store, images: &[(Image, Option<String>)], to: impl Write) -
 
 /// As [`save`], to a file that is there whole or not at all.
 pub fn save_file(store: &Store, images: &[(Image, Option<String>)], path: &Path) -> Result<(), Error> {
-    let mut aside = Aside::new(folder_of(path))?;
+    let mut aside = aside_for(path)?;
     save(store, images, io::BufWriter::new(&mut aside))?;
     aside.keep(path)
 }
 
 /// Writes the tree of a container to a file that is there whole or not at all: its layers, lowest first.
 pub fn export_file(layers: &[PathBuf], path: &Path) -> Result<(), Error> {
-    let mut aside = Aside::new(folder_of(path))?;
+    let mut aside = aside_for(path)?;
     changes::write_tree(layers, io::BufWriter::with_capacity(1 << 17, &mut aside))?;
     aside.keep(path)
 }
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// A file that is to be renamed to `path`: which would put it in the place of a device, /dev/null say.
+fn aside_for(path: &Path) -> Result<Aside, Error> {
+    if path.metadata().is_ok_and(|m| !m.is_file()) {
+        return Err(Error::NotAFile(path.to_owned()));
+    }
+    Aside::new(path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
 /// Gives a stored image one name more.

@@ -14,6 +14,7 @@ use super::aside::remove_tree;
 use super::error::at;
 use super::layer::broken_tar;
 use super::meter::Metered;
+use super::pax;
 use super::sparse::Sparse;
 use super::Error;
 use crate::kernel::{OrSys, SysError, userns};
@@ -369,7 +370,6 @@ impl Unpacking {
         }
     }
 
-    /// The directory of that name in the current one, if it is one.
     fn folder_here(&self, name: &OsStr) -> Option<OwnedFd> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         nix::fcntl::openat(self.parent(), name, flags, Mode::empty()).ok()
@@ -478,7 +478,7 @@ fn attributes<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Attributes, Erro
             "size" if value.parse::<u64>().is_err() => return Err(Error::malformed("the layer", format!("an entry has the size {value:?}"))),
             "uid" => owner.0 = value.parse().unwrap_or(owner.0),
             "gid" => owner.1 = value.parse().unwrap_or(owner.1),
-            "mtime" => modified = pax_time(value).unwrap_or(modified),
+            "mtime" => modified = pax::time(value).unwrap_or(modified),
             key => {
                 sparse.record(key, record.value_bytes());
                 if let Some(name) = key.strip_prefix("SCHILY.xattr.") {
@@ -496,13 +496,4 @@ fn of_copying(error: &io::Error, name: &OsStr) -> Error {
         Some(errno) => SysError::new(at("write", Path::new(name)), Errno::from_raw(errno)).into(),
         None => broken_tar("the layer", error),
     }
-}
-
-/// `1700000000.25` as seconds and nanoseconds; `-1.25` is two seconds before the epoch and three quarters on.
-fn pax_time(text: &str) -> Option<TimeSpec> {
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let nanos: String = fraction.chars().chain("000000000".chars()).take(9).collect();
-    let (whole, nanos): (i64, i64) = (seconds.parse().ok()?, nanos.parse().ok()?);
-    let before = text.starts_with('-') && nanos > 0;
-    Some(if before { TimeSpec::new(whole.checked_sub(1)?, 1_000_000_000 - nanos) } else { TimeSpec::new(whole, nanos) })
 }
