@@ -95,7 +95,18 @@ fn others() -> Vec<&'static str> {
         let mut ask = Command::new(engine);
         ask.args(["ps", "-q"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
     };
-    ["docker", "podman"].into_iter().filter(answers).collect()
+    let podman = podman_has_a_store().then_some("podman");
+    ["docker"].into_iter().chain(podman).filter(answers).collect()
+}
+
+/// Podman has no daemon that could be away: asked for the first time, it would make itself folders.
+fn podman_has_a_store() -> bool {
+    if nix::unistd::geteuid().is_root() {
+        return Path::new("/var/lib/containers/storage").exists();
+    }
+    let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".local/share"));
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(home);
+    data.is_some_and(|data| data.join("containers/storage").exists())
 }
 
 /// True when the engine said that it removed something.
