@@ -6,21 +6,8 @@ mod support;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
+use support::networks::{furnished, start};
 use support::{Room, outcome, stdout};
-
-/// A room with `base` and the networks `red` and `blue` in it.
-fn furnished() -> Room {
-    let room = Room::new();
-    outcome(&mut room.skiff(&["history", "base"]));
-    for name in ["red", "blue"] {
-        stdout(&mut room.skiff(&["network", "create", name]));
-    }
-    room
-}
-
-fn start(room: &Room, name: &str, options: &[&str]) {
-    stdout(&mut room.skiff(&[&["run", "-d", "--name", name], options, &["base", "sleep", "600"]].concat()));
-}
 
 fn exec(room: &Room, name: &str, script: &str) -> String {
     stdout(&mut room.skiff(&["exec", name, "sh", "-c", script]))

@@ -8,21 +8,8 @@ use nix::unistd::Pid;
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
+use support::networks::{furnished, start};
 use support::{Room, outcome, stdout};
-
-/// A room with `base` and the networks `red` and `blue` in it.
-fn furnished() -> Room {
-    let room = Room::new();
-    outcome(&mut room.skiff(&["history", "base"]));
-    for name in ["red", "blue"] {
-        stdout(&mut room.skiff(&["network", "create", name]));
-    }
-    room
-}
-
-fn start(room: &Room, name: &str, options: &[&str]) {
-    stdout(&mut room.skiff(&[&["run", "-d", "--name", name], options, &["base", "sleep", "600"]].concat()));
-}
 
 /// What `nslookup` in a container finds, without what it says of the server that it asked.
 fn look_up(room: &Room, from: &str, words: &[&str]) -> Vec<String> {

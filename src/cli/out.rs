@@ -2,12 +2,21 @@
 
 use crate::learn::render;
 use colored::Colorize;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use textwrap::core::display_width;
 
 /// Columns to write in: the terminal's, or 80 where there is none.
 pub fn width() -> usize {
     textwrap::termwidth().clamp(40, 100)
+}
+
+/// Asks for a yes; whatever else is answered is a no.
+pub fn agreed(question: &str) -> bool {
+    print!("{question} [y/N] ");
+    let _ = std::io::stdout().flush();
+    let mut answer = String::new();
+    let _ = std::io::stdin().read_line(&mut answer);
+    answer.trim().eq_ignore_ascii_case("y")
 }
 
 /// Prose behind a lead, wrapped, indented under its first word.

@@ -9,6 +9,7 @@
 pub mod bench;
 pub mod docker;
 pub mod host;
+pub mod networks;
 pub mod registry;
 pub mod vm;
 

@@ -442,11 +442,7 @@ fn confirmed(place: &Place) -> Result<bool, Box<dyn Explain>> {
             try_this: Some("drydock lab forget --yes".into()),
         }));
     }
-    print!("This throws away all that was done in the lab ({} MiB). Go on? [y/N] ", lab::disk_taken(place) >> 20);
-    let _ = std::io::stdout().flush();
-    let mut answer = String::new();
-    let _ = std::io::stdin().read_line(&mut answer);
-    Ok(answer.trim().eq_ignore_ascii_case("y"))
+    Ok(crate::cli::out::agreed(&format!("This throws away all that was done in the lab ({} MiB). Go on?", lab::disk_taken(place) >> 20)))
 }
 
 fn copy(home: &Home, place: &Place, machine: &Machine, from: &str, to: &str) -> Outcome {

@@ -5,7 +5,7 @@ use crate::engine::container::{Container, Status};
 use crate::engine::error::Error;
 use crate::engine::{life, pause};
 use clap::{Args, Subcommand};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 
 // Options of `skiff stop`.
@@ -185,9 +185,5 @@ fn confirmed(root: &Path) -> bool {
         println!("Nothing was removed: there is no terminal to ask at. Use --force.");
         return false;
     }
-    print!("Go on? [y/N] ");
-    let _ = std::io::stdout().flush();
-    let mut answer = String::new();
-    let _ = std::io::stdin().read_line(&mut answer);
-    answer.trim().eq_ignore_ascii_case("y")
+    crate::cli::out::agreed("Go on?")
 }

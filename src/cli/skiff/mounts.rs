@@ -147,7 +147,7 @@ fn mount(text: &str, request: &mut Request) -> Result<(), Error> {
             "false" | "0" => Ok(false),
             _ => Err(bad(&format!("{key} is true or false"))),
         };
-        let pair = || value.split_once('=').map_or((value.to_owned(), String::new()), |(k, v)| (k.to_owned(), v.to_owned()));
+        let pair = || super::settings::pair(value);
         match key {
             "type" => kind = value.to_owned(),
             "source" | "src" => source = value.to_owned(),

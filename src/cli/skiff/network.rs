@@ -2,9 +2,10 @@
 
 use super::format::{self, List};
 use super::ps::created_at;
+use super::settings::pair;
+use super::which::{conditions, has_label};
 use super::{Outcome, boxed, each, show};
 use crate::engine::container::Container;
-use crate::engine::Error;
 use crate::engine::network::{self, Network, Networks, Place, Wanted};
 use crate::kernel::address::Net;
 use clap::{Args, Subcommand};
@@ -168,8 +169,7 @@ pub fn run(command: &Command, root: &Path) -> Outcome {
 }
 
 fn create(args: &Create, networks: &Networks) -> Outcome {
-    let label = |text: &String| text.split_once('=').map_or_else(|| (text.clone(), String::new()), |(k, v)| (k.to_owned(), v.to_owned()));
-    let wanted = Wanted { name: args.name.clone(), subnet: args.subnet, gateway: args.gateway, internal: args.internal, labels: args.label.iter().map(label).collect() };
+    let wanted = Wanted { name: args.name.clone(), subnet: args.subnet, gateway: args.gateway, internal: args.internal, labels: args.label.iter().map(|text| pair(text)).collect() };
     println!("{}", networks.create(&wanted).map_err(boxed)?.id);
     Ok(0)
 }
@@ -211,26 +211,14 @@ fn fits(row: &Row, filters: &[(&str, &str)]) -> bool {
         "driver" => row.driver == *value,
         "type" => (*value == "builtin") == builtin,
         "dangling" => matches!(*value, "true" | "1") == (!builtin && !row.used),
-        "label" => {
-            let (name, value) = value.split_once('=').map_or((*value, None), |(n, v)| (n, Some(v)));
-            row.labels.get(name).is_some_and(|v| value.is_none_or(|value| v == value))
-        }
+        "label" => has_label(&row.labels, value),
         _ => true,
     };
     any("name", &row.name) && any("id", &row.id) && filters.iter().all(holds)
 }
 
-/// Reads `--filter`, with a key of these.
-fn filters<'a>(texts: &'a [String], keys: &[&str]) -> Result<Vec<(&'a str, &'a str)>, Error> {
-    let read = |text: &'a String| match text.split_once('=') {
-        Some((key, value)) if keys.contains(&key) => Ok((key, value)),
-        _ => Err(Error::Option { option: "--filter", value: text.clone(), reason: format!("it is KEY=VALUE, with a key of {}", keys.join(", ")), example: "--filter label=team=web" }),
-    };
-    texts.iter().map(read).collect()
-}
-
 fn ls(args: &Ls, networks: &Networks) -> Outcome {
-    let wanted = filters(&args.filter, &["name", "id", "driver", "label", "type", "dangling", "scope"]).map_err(boxed)?;
+    let wanted = conditions(&args.filter, &["name", "id", "driver", "label", "type", "dangling", "scope"]).map_err(boxed)?;
     let whole = args.no_trunc;
     let short = |id: &str| if whole { id.to_owned() } else { id[..12.min(id.len())].to_owned() };
     let mut all = rows(networks).map_err(boxed)?;

@@ -152,7 +152,8 @@ fn labels(given: &[String], files: &[PathBuf]) -> Result<BTreeMap<String, String
     Ok(all)
 }
 
-fn pair(text: &str) -> (String, String) {
+/// `NAME=VALUE`, or a name with nothing behind it.
+pub(super) fn pair(text: &str) -> (String, String) {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     (name.to_owned(), value.to_owned())
 }

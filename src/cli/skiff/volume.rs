@@ -2,6 +2,8 @@
 
 use super::format::{self, List};
 use super::images::remove::agreed;
+use super::settings::pair;
+use super::which::{conditions, has_label};
 use super::{Outcome, boxed, show};
 use crate::engine::Error as Failed;
 use crate::engine::find::fresh_id;
@@ -116,7 +118,7 @@ pub fn run(command: &Command, root: &Path) -> Outcome {
 }
 
 fn pairs(texts: &[String]) -> BTreeMap<String, String> {
-    texts.iter().map(|text| text.split_once('=').map_or_else(|| (text.clone(), String::new()), |(k, v)| (k.to_owned(), v.to_owned()))).collect()
+    texts.iter().map(|text| pair(text)).collect()
 }
 
 fn create(args: &Create, volumes: &Volumes) -> Outcome {
@@ -130,33 +132,26 @@ fn create(args: &Create, volumes: &Volumes) -> Outcome {
 }
 
 /// Conditions that a volume must meet.
-struct Filters(Vec<(String, String)>);
+struct Filters<'a>(Vec<(&'a str, &'a str)>);
 
-impl Filters {
-    fn read(texts: &[String], keys: &[&str]) -> Result<Self, Failed> {
-        let read = |text: &String| match text.split_once('=') {
-            Some((key, value)) if keys.contains(&key) => Ok((key.to_owned(), value.to_owned())),
-            _ => Err(Failed::Option { option: "--filter", value: text.clone(), reason: format!("it is KEY=VALUE, with a key of {}", keys.join(", ")), example: "--filter label=team=web" }),
-        };
-        texts.iter().map(read).collect::<Result<_, _>>().map(Self)
+impl<'a> Filters<'a> {
+    fn read(texts: &'a [String], keys: &[&str]) -> Result<Self, Failed> {
+        conditions(texts, keys).map(Self)
     }
 
     fn is(&self, key: &str, value: &str) -> bool {
-        self.0.iter().any(|(k, v)| k == key && v == value)
+        self.0.iter().any(|(k, v)| *k == key && *v == value)
     }
 
     fn fit(&self, volume: &Volume, used: impl Fn() -> bool) -> bool {
-        let names: Vec<&String> = self.0.iter().filter(|(k, _)| k == "name").map(|(_, v)| v).collect();
-        let holds = |(key, value): &(String, String)| match key.as_str() {
-            "dangling" => matches!(value.as_str(), "true" | "1") != used(),
-            "driver" => value == "local",
-            "label" | "label!" => {
-                let (name, value) = value.split_once('=').map_or((value.as_str(), None), |(n, v)| (n, Some(v)));
-                volume.labels.get(name).is_some_and(|v| value.is_none_or(|value| v == value)) == (key == "label")
-            }
+        let names: Vec<&str> = self.0.iter().filter(|(k, _)| *k == "name").map(|(_, v)| *v).collect();
+        let holds = |(key, value): &(&str, &str)| match *key {
+            "dangling" => matches!(*value, "true" | "1") != used(),
+            "driver" => *value == "local",
+            "label" | "label!" => has_label(&volume.labels, value) == (*key == "label"),
             _ => true,
         };
-        (names.is_empty() || names.iter().any(|part| volume.name.contains(part.as_str()))) && self.0.iter().all(holds)
+        (names.is_empty() || names.iter().any(|part| volume.name.contains(part))) && self.0.iter().all(holds)
     }
 }
 

@@ -102,8 +102,17 @@ fn is_called(name: &str, wanted: &str) -> bool {
     }
 }
 
+/// Reads `--filter`, with a key of these.
+pub(super) fn conditions<'a>(texts: &'a [String], keys: &[&str]) -> Result<Vec<(&'a str, &'a str)>, Error> {
+    let read = |text: &'a String| match text.split_once('=') {
+        Some((key, value)) if keys.contains(&key) => Ok((key, value)),
+        _ => Err(Error::Option { option: "--filter", value: text.clone(), reason: format!("it is KEY=VALUE, with a key of {}", keys.join(", ")), example: "--filter label=team=web" }),
+    };
+    texts.iter().map(read).collect()
+}
+
 /// `NAME` or `NAME=VALUE`.
-fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+pub(super) fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
     match wanted.split_once('=') {
         Some((name, value)) => labels.get(name).is_some_and(|v| v == value),
         None => labels.contains_key(wanted),

@@ -12,7 +12,7 @@ use crate::image::{Reference, Store};
 use crate::kernel::{OrSys, units};
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -137,11 +137,7 @@ fn confirmed() -> bool {
         println!("Nothing was removed: there is no terminal to ask at. Use --force.");
         return false;
     }
-    print!("Are you sure you want to continue? [y/N] ");
-    let _ = std::io::stdout().flush();
-    let mut answer = String::new();
-    let _ = std::io::stdin().read_line(&mut answer);
-    answer.trim().eq_ignore_ascii_case("y")
+    crate::cli::out::agreed("Are you sure you want to continue?")
 }
 
 /// Ctrl-C and its like end the build, with all that it started. A second one ends this program.

@@ -9,7 +9,6 @@ use crate::image::{Error, Image, Reference, Store};
 use crate::kernel::{Explain, units};
 use clap::Args;
 use std::collections::HashSet;
-use std::io::Write;
 use std::path::Path;
 
 // Options of `skiff rmi`.
@@ -149,9 +148,5 @@ pub fn prune(args: &Prune, root: &Path) -> Outcome {
 /// Docker's question. Whatever is not a yes is a no.
 pub(in super::super) fn agreed(warning: &str) -> bool {
     println!("{warning}");
-    print!("Are you sure you want to continue? [y/N] ");
-    let _ = std::io::stdout().flush();
-    let mut answer = String::new();
-    let _ = std::io::stdin().read_line(&mut answer);
-    matches!(answer.trim(), "y" | "Y")
+    crate::cli::out::agreed("Are you sure you want to continue?")
 }
