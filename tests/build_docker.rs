@@ -7,6 +7,7 @@ mod support;
 use serde_json::Value;
 use std::fs;
 use support::docker::Docker;
+use support::registry::Served;
 use support::{Room, stdout};
 
 const DOCKERFILE: &str = r##"
@@ -85,4 +86,31 @@ fn a_dockerfile_becomes_the_same_image_in_docker_and_here() {
     assert_eq!(mine, theirs);
     let here = own(stdout(&mut room.skiff(&["run", "--rm", "--hostname", "it", "ours"])));
     assert_eq!(here, mine);
+
+    // What Docker built runs here as it does there, from its archive and from a registry, with the same ID.
+    let other = Room::new();
+    let theirs_tar = room.path().join("theirs.tar").display().to_string();
+    stdout(docker.client().args(["save", "-o", &theirs_tar, "theirs"]));
+    stdout(&mut other.skiff(&["load", "-q", "-i", &theirs_tar]));
+    let id = stdout(docker.client().args(["image", "inspect", "-f", "{{.Id}}", "theirs"]));
+    assert_eq!(stdout(&mut other.skiff(&["image", "inspect", "-f", "{{.Id}}", "theirs"])), id);
+    assert_eq!(own(stdout(&mut other.skiff(&["run", "--rm", "--hostname", "it", "theirs"]))), theirs);
+    let registry = Served::ours(&room, &[]);
+    let name = format!("{}/theirs", registry.host);
+    stdout(docker.client().args(["tag", "theirs", &name]));
+    let pushed = stdout(docker.client().args(["push", &name]));
+    let digest = pushed.split(' ').find(|w| w.starts_with("sha256:")).expect("push says the digest").to_owned();
+    stdout(&mut other.skiff(&["pull", "-q", &name]));
+    let known = stdout(&mut other.skiff(&["images", "--no-trunc", "--format", "{{.Digest}} {{.ID}}", &name]));
+    assert_eq!(known, format!("{digest} {id}"));
+    assert_eq!(own(stdout(&mut other.skiff(&["run", "--rm", "--hostname", "it", &name]))), theirs);
+    // And ours, pushed from here and pulled there: the manifest's digest too.
+    let name = format!("{}/ours", registry.host);
+    stdout(&mut room.skiff(&["tag", "ours", &name]));
+    stdout(&mut room.skiff(&["push", "-q", &name]));
+    let digest = stdout(&mut room.skiff(&["images", "--no-trunc", "--format", "{{.Digest}}", "ours"]));
+    stdout(docker.client().args(["rmi", "-f", "ours"]));
+    let pulled = stdout(docker.client().args(["pull", &name]));
+    assert!(pulled.contains(&format!("Digest: {digest}")), "{pulled}{digest}");
+    assert_eq!(own(run(&name)), mine);
 }

@@ -4,7 +4,6 @@
 mod support;
 
 use support::docker::Docker;
-use std::process::Command;
 use support::{Room, stdout};
 
 #[test]
@@ -168,45 +167,4 @@ fn what_is_removed_is_said_alike(room: &Room, docker: &Docker) {
     let start = |text: &str| text.lines().take(2).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(start(&ours), start(&theirs));
     assert_eq!(ours.lines().count(), theirs.lines().count(), "a line for each layer: {ours}{theirs}");
-}
-
-#[test]
-fn an_image_goes_to_podman_and_comes_back_in_each_of_its_archives() {
-    require!(Root, Tool("podman"), Tool("busybox"));
-    let room = Room::new();
-    let at = |name: &str| room.path().join(name).display().to_string();
-    // Podman takes no path of more than 50 letters for what it keeps while it runs.
-    let short = tempfile::Builder::new().prefix("podman-").tempdir_in("/tmp").expect("a temporary folder");
-    let run = short.path().display().to_string();
-    let podman = |words: &[&str]| {
-        let mut command = room.command("podman");
-        command.args(["--root", &at("root"), "--runroot", &run, "--tmpdir", &at("tmp"), "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]);
-        command.args(["--events-backend", "none"]).args(words).env("TMPDIR", room.path());
-        command
-    };
-    let change = "echo changed >/etc/motd; rm /etc/group; rm -r /var; mkdir /var; ln /etc/motd /var/same; mkdir -m 1770 /shared";
-    stdout(&mut room.skiff(&["run", "--name", "web", "base", "sh", "-c", change]));
-    let ours = stdout(&mut room.skiff(&["commit", "web", "ours:1"]));
-    let layers = stdout(&mut room.skiff(&["image", "inspect", "-f", "{{.RootFS.Layers}}", "ours:1"]));
-    stdout(&mut room.skiff(&["save", "-o", &at("ours.tar"), "ours:1"]));
-    stdout(&mut podman(&["load", "-q", "-i", &at("ours.tar")]));
-    assert_eq!(format!("sha256:{}", stdout(&mut podman(&["image", "inspect", "-f", "{{.Id}}", "ours:1"]))), ours, "the image ID is the config's digest");
-    let tree = stdout(&mut podman(&["image", "mount", "ours:1"]));
-    let looked = stdout(Command::new("find").args([".", "-printf", "%p %m %U %n %l\n"]).current_dir(tree.trim()));
-    assert!(looked.contains("./var/same 644 0 2 \n") && !looked.contains("./etc/group ") && looked.contains("./shared 1770 "), "{looked}");
-
-    for form in ["docker-archive", "oci-archive", "oci-dir"] {
-        let file = at(form);
-        stdout(&mut podman(&["save", "-q", "--format", form, "-o", &file, "ours:1"]));
-        let other = Room::new();
-        stdout(&mut other.skiff(&["load", "-i", &file]));
-        assert_eq!(stdout(&mut other.skiff(&["images", "-q", "--no-trunc"])), ours, "{form}");
-        assert_eq!(stdout(&mut other.skiff(&["image", "inspect", "-f", "{{.RootFS.Layers}}", ours.trim()])), layers, "{form}");
-    }
-    // Its own kind of folder is neither an archive nor a layout.
-    stdout(&mut podman(&["save", "-q", "--format", "docker-dir", "-o", &at("dir"), "ours:1"]));
-    let (code, _, err) = support::outcome(&mut room.skiff(&["load", "-i", &at("dir")]));
-    assert_eq!(code, Some(1), "{err}");
-    stdout(&mut podman(&["image", "umount", "-a"]));
-    stdout(&mut podman(&["rmi", "-f", "ours:1"]));
 }

@@ -1,0 +1,55 @@
+//! Podman with a store, a run folder and a mount namespace of its own, which leaves nothing.
+//!
+//! What it needs said here and there: no events and no cgroups of its own (it would leave
+//! `libpod_parent`), limits below what this user may have (its defaults are a big host's), and
+//! crun(1) refuses a host where cgroup v1 has controllers and the unified tree beside it too, so that
+//! tree is taken out of its sight.
+
+use super::{Room, host};
+use std::process::Command;
+
+/// A podman for one test.
+pub struct Podman {
+    room: Room,
+    /// Podman takes no path of more than 50 letters for what it keeps while it runs.
+    run: tempfile::TempDir,
+}
+
+impl Podman {
+    /// An empty store.
+    pub fn new() -> Self {
+        host::adopt_orphans();
+        let run = tempfile::Builder::new().prefix("podman-").tempdir_in("/tmp").expect("a temporary folder");
+        Self { room: Room::new(), run }
+    }
+
+    /// `podman WORDS…`.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let at = |name: &str| self.room.path().join(name).display().to_string();
+        let mut command = self.room.command("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c"]);
+        command.args(["umount /sys/fs/cgroup/unified 2>/dev/null; exec podman \"$@\"", "podman"]);
+        command.args(["--root", &at("root"), "--tmpdir", &at("tmp"), "--storage-driver", "vfs", "--runroot"]).arg(self.run.path());
+        command.args(["--runtime", "crun", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]).args(words);
+        command.env("TMPDIR", self.room.path()).env("HOME", self.room.path()).env_remove("XDG_RUNTIME_DIR");
+        command
+    }
+
+    /// `podman run --rm WORDS…`, with no network.
+    pub fn run(&self, words: &[&str]) -> Command {
+        let fixed = ["run", "--rm", "--network", "none", "--cgroups", "disabled", "--ulimit", "nofile=512:512", "--ulimit", "nproc=1000:1000"];
+        self.command(&[fixed.as_slice(), words].concat())
+    }
+
+    /// The room it lives in.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        // The monitors of its containers come to the test when podman has gone.
+        host::end_orphans(&self.run.path().display().to_string());
+    }
+}
