@@ -124,6 +124,21 @@ fn who_only_looks_ends_nothing_and_who_leaves_a_transfer_leaves_nothing() {
 }
 
 #[test]
+fn a_lab_that_was_begun_for_one_command_stays_once_it_is_told_to() {
+    require!(Tool("qemu-system-x86_64"), GuestKernel);
+    let lab = Lab::new();
+    let mut first = lab.run(&["sh", "-c", "echo here; cat; cat /proc/sys/kernel/random/boot_id"]);
+    let mut first = first.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("drydock runs");
+    support::read_until(first.stdout.as_mut().expect("piped"), "here\n", LONG);
+    lab.start();
+    drop(first.stdin.take());
+    let mut boot_id = String::new();
+    first.stdout.take().expect("piped").read_to_string(&mut boot_id).expect("text");
+    assert!(first.wait().expect("our child").success());
+    assert_eq!(stdout(&mut lab.run(&["cat", "/proc/sys/kernel/random/boot_id"])), boot_id, "another lab");
+}
+
+#[test]
 fn under_sudo_the_lab_is_the_learners() {
     require!(Root, Tool("qemu-system-x86_64"), GuestKernel);
     use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -123,9 +123,19 @@ impl Write for Input {
 
 /// What the lab says of itself; `None` where none runs.
 pub fn status(place: &Place) -> Option<Status> {
+    asked(place, Kind::Status)
+}
+
+/// Has a lab that runs stay when its last terminal has gone; `None` where none runs, or where it is
+/// ending already.
+pub fn stay(place: &Place) -> Option<Status> {
+    asked(place, Kind::Stay)
+}
+
+fn asked(place: &Place, what: Kind) -> Option<Status> {
     let mut stream = place.connect()?;
     let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
-    wire::write(&mut stream, Kind::Status, &[]).ok()?;
+    wire::write(&mut stream, what, &[]).ok()?;
     let (_, payload) = wire::read(&mut stream).ok()??;
     serde_json::from_slice(&payload).ok()
 }

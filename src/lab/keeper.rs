@@ -242,7 +242,7 @@ enum Event {
 fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said) -> bool, took: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
     let Lab { mut running, acceleration, boot, hello, _served } = lab;
     let qemu = Pidfd::open(i32::try_from(running.qemu.id()).unwrap_or(-1))?;
-    let listener = keep.place.listen()?;
+    let mut listener = keep.place.listen()?;
     let mut control = running.ports[0].try_clone().or_sys("keep the control port")?;
     // A guest that says half a frame, or reads nothing, must not hold up `lab stop`.
     for set in [control.set_read_timeout(Some(CONTROL)), control.set_write_timeout(Some(CONTROL))] {
@@ -255,11 +255,11 @@ fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said) -> bool, 
     let up = Instant::now();
     let status = first_status(keep, &running, acceleration, boot, packed, hello);
     let heard = said(Said::Up(status.clone()));
-    let ports = Arc::new(Ports::new(running.ports.split_off(1), control.try_clone().or_sys("keep the control port")?, tell, status, up));
+    let ports = Arc::new(Ports::new(running.ports.split_off(1), control.try_clone().or_sys("keep the control port")?, tell, status, up, keep.stay && heard));
     let (mut open, mut had_one) = (0usize, false);
     loop {
         // Nobody came: whoever began it has died meanwhile.
-        let patience = if had_one || (keep.stay && heard) { None } else { Some(PATIENCE) };
+        let patience = if had_one || ports.stays() { None } else { Some(PATIENCE) };
         match next(&listener, &control, &told, &qemu, patience)? {
             Event::Terminal => {
                 if let Ok((stream, _)) = listener.accept() {
@@ -277,8 +277,17 @@ fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said) -> bool, 
                 let how = relay::ended(&mut told);
                 open = open.saturating_sub(1);
                 had_one |= how == relay::Ended::Session;
-                if how == relay::Ended::Stop || (open == 0 && had_one && !keep.stay) {
+                if how == relay::Ended::Stop {
                     break;
+                }
+                if open == 0 && had_one && !ports.stays() {
+                    let late = keep.place.close(&listener);
+                    if late.is_empty() {
+                        break;
+                    }
+                    listener = keep.place.listen()?;
+                    open = late.len();
+                    late.into_iter().for_each(|stream| relay::serve(Arc::clone(&ports), stream));
                 }
             }
             Event::QemuGone => break,

@@ -11,6 +11,7 @@ use crate::kernel::{OrSys, SysError};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 /// The folder of a learner's lab.
@@ -102,16 +103,23 @@ impl Place {
 
     /// Connects to the keeper, if one is there. The path of a socket may be 107 bytes long (unix(7)),
     /// and a home may be longer: so it is named through a descriptor of its folder.
-    pub fn connect(&self) -> Option<std::os::unix::net::UnixStream> {
+    pub fn connect(&self) -> Option<UnixStream> {
         let folder = File::open(self.run()).ok()?;
-        std::os::unix::net::UnixStream::connect(through(&folder)).ok()
+        UnixStream::connect(through(&folder)).ok()
+    }
+
+    /// Nobody can connect any more; gives those who did just before.
+    pub(super) fn close(&self, listener: &UnixListener) -> Vec<UnixStream> {
+        let _ = std::fs::remove_file(self.run().join("socket"));
+        let _ = listener.set_nonblocking(true);
+        std::iter::from_fn(|| listener.accept().ok()).map(|(stream, _)| stream).collect()
     }
 
     /// Listens where [`Place::connect`] looks; what a dead keeper left is removed.
-    pub(super) fn listen(&self) -> Result<std::os::unix::net::UnixListener, SysError> {
+    pub(super) fn listen(&self) -> Result<UnixListener, SysError> {
         let _ = std::fs::remove_file(self.run().join("socket"));
         let folder = File::open(self.run()).or_sys("open the lab's folder")?;
-        std::os::unix::net::UnixListener::bind(through(&folder)).or_sys_with(|| format!("listen on {}", self.run().join("socket").display()))
+        UnixListener::bind(through(&folder)).or_sys_with(|| format!("listen on {}", self.run().join("socket").display()))
     }
 }
 

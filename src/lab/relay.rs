@@ -6,6 +6,7 @@ use super::wire::{self, Kind, Status};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ pub(super) struct Ports {
     tell: Mutex<UnixStream>,
     status: Status,
     up: Instant,
+    stays: AtomicBool,
 }
 
 /// Of one port: is it taken, and how many sessions it has had. The guest counts the same, so a late
@@ -37,9 +39,9 @@ struct Use {
 }
 
 impl Ports {
-    pub(super) fn new(ports: Vec<UnixStream>, control: UnixStream, tell: UnixStream, status: Status, up: Instant) -> Self {
+    pub(super) fn new(ports: Vec<UnixStream>, control: UnixStream, tell: UnixStream, status: Status, up: Instant, stays: bool) -> Self {
         let taken = Mutex::new(vec![Use::default(); ports.len()]);
-        Self { ports, taken, control: Mutex::new(control), tell: Mutex::new(tell), status, up }
+        Self { ports, taken, control: Mutex::new(control), tell: Mutex::new(tell), status, up, stays: AtomicBool::new(stays) }
     }
 
     /// Takes a free port, for as long as the session lasts.
@@ -48,6 +50,11 @@ impl Ports {
         let free = taken.iter().position(|t| !t.taken)?;
         taken[free] = Use { taken: true, serial: taken[free].serial + 1 };
         Some(free)
+    }
+
+    /// Whether the lab is to stay when the last terminal has gone.
+    pub(super) fn stays(&self) -> bool {
+        self.stays.load(Ordering::SeqCst)
     }
 
     fn give_back(&self, port: usize) {
@@ -103,6 +110,12 @@ pub(super) fn serve(ports: Arc<Ports>, mut stream: UnixStream) {
             }
             Ok(Some((Kind::Status, _))) => {
                 let _ = wire::write_json(&mut stream, Kind::Status, &ports.status());
+                LOOK
+            }
+            // Settled before this one counts as gone: so the lab does not end between the two.
+            Ok(Some((Kind::Stay, _))) => {
+                ports.stays.store(true, Ordering::SeqCst);
+                let _ = wire::write_json(&mut stream, Kind::Stay, &ports.status());
                 LOOK
             }
             Ok(Some((Kind::Stop, _))) => STOP,

@@ -45,12 +45,14 @@ pub enum Kind {
     Status = 13,
     /// To the keeper: end the lab.
     Stop = 14,
+    /// To the keeper: stay when the last terminal has gone. Answered by a [`Status`] in the same kind.
+    Stay = 15,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
         use Kind::*;
-        [Open, Input, InputEnd, Resize, Hangup, Output, Errors, Exit, Hello, Progress, PowerOff, Refused, Status, Stop]
+        [Open, Input, InputEnd, Resize, Hangup, Output, Errors, Exit, Hello, Progress, PowerOff, Refused, Status, Stop, Stay]
             .into_iter()
             .find(|k| *k as u8 == byte)
     }

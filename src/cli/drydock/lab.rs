@@ -210,7 +210,8 @@ fn begin(home: &Home, place: &Place, machine: &Machine, stay: bool) -> Result<()
         Progress::open(home.clone()).and_then(|fresh| fresh.save()).map_err(boxed)?;
     }
     loop {
-        if place.connect().is_some() {
+        // Of one that runs, a lab that is to stay needs its word; it may be about to end.
+        if if stay { client::stay(place).is_some() } else { place.connect().is_some() } {
             return Ok(());
         }
         let mut keeper = start_keeper(home, machine, stay)?;
@@ -235,9 +236,9 @@ fn begin(home: &Home, place: &Place, machine: &Machine, stay: bool) -> Result<()
     }
 }
 
-/// Another terminal is beginning it at this moment: waits until that one is up, or has given up.
+/// Another terminal is beginning or ending it at this moment: waits until it is up, or is nobody's.
 fn wait_for_another(place: &Place) -> Result<(), Error> {
-    note("another terminal is beginning the lab; waiting for it");
+    note("another terminal is beginning or ending the lab; waiting for it");
     while place.connect().is_none() && place.lock()?.is_none() {
         std::thread::sleep(Duration::from_millis(100));
     }
