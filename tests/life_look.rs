@@ -83,7 +83,7 @@ fn the_document_is_dockers_before_while_and_after_it_runs() {
     let ended = inspect(&room, "box");
     let state = &ended["State"];
     assert_eq!((state["Status"].as_str(), state["Running"].as_bool(), state["ExitCode"].as_i64(), state["Pid"].as_i64()), (Some("exited"), Some(false), Some(9), Some(0)));
-    assert_eq!(stdout(&mut room.skiff(&["inspect", "-f", "{{.State.ExitCode}} {{.Config.Image}} {{.HostConfig.NetworkMode}}", "box"])), "9 base none\n");
+    assert_eq!(stdout(&mut room.skiff(&["inspect", "-f", "{{.State.ExitCode}} {{.Config.Image}} {{.HostConfig.NetworkMode}}", "box"])), "9 base bridge\n");
     assert!(state["StartedAt"].as_str() <= state["FinishedAt"].as_str() && state["StartedAt"].as_str() > made["Created"].as_str());
 }
 

@@ -17,8 +17,9 @@ pub fn attached(tty: bool, interactive: bool, start: impl FnOnce(Vec<OwnedFd>) -
     Ok(code)
 }
 
-/// Starts a process that nobody waits for, for `skiff exec -d`: a child of ours stays and reaps it.
-pub fn detached(tty: bool, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, Error>) -> Result<(), Error> {
+/// Starts a process that nobody waits for, for `skiff exec -d`: a child of ours stays, reaps it, and
+/// tells `ended` its exit code.
+pub fn detached(tty: bool, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, Error>, ended: impl FnOnce(i32)) -> Result<(), Error> {
     use std::io::Read;
     let (told, tell) = relay::pipe()?;
     if let pidfd::Fork::Parent(_) = pidfd::fork()? {
@@ -44,7 +45,8 @@ pub fn detached(tty: bool, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, E
             drop(tell);
             // Read and forgotten, or it would stand still when the terminal is full.
             let streams = started.terminal.into_iter().map(|from| Stream { from, to: Box::new(|_: &[u8]| ()) }).collect();
-            let _ = relay::until_end(&started.process, &mut signals, streams, None);
+            let code = relay::relay(&started.process, &mut signals, streams, None);
+            ended(code.unwrap_or(255));
             pidfd::exit_now(0)
         }
         Err(error) => {

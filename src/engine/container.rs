@@ -29,6 +29,7 @@ impl Container {
         let mut made = Self { store: store.to_owned(), record, lock: None };
         // Whatever is missing, a full disk or the name: no half of a container stays.
         made.furnish().inspect_err(|_| drop(fs::remove_dir_all(made.folder())))?;
+        made.say("create", []);
         Ok(made)
     }
 
@@ -124,6 +125,7 @@ impl Container {
             let _ = fs::remove_file(&link);
         }
         remove_tree(&self.folder());
+        self.say("destroy", []);
         volume::attach::leave(&self.store, &self.record.mounts, &self.record.id, volumes_too);
     }
 }

@@ -11,6 +11,7 @@
 use super::container::Container;
 use super::defaults::capability_sets;
 use super::error::Error;
+use super::events;
 use super::hold::{Started, spawn_straight};
 use super::host::Host;
 use super::life;
@@ -40,6 +41,13 @@ pub struct Request {
     pub tty: bool,
     /// Every capability, no filter.
     pub privileged: bool,
+    /// What it is known by in the journal of events.
+    pub id: String,
+}
+
+/// It has ended: that goes into the journal.
+pub fn ended(container: &Container, request: &Request, code: i32) {
+    container.say("exec_die", [("execID", request.id.as_str()), ("exitCode", code.to_string().as_str())]);
 }
 
 /// The config that the container was made from.
@@ -52,7 +60,13 @@ pub fn config_of(container: &Container) -> Result<Spec, Error> {
 /// Starts a process in a running container.
 pub fn enter(container: &Container, request: &Request, stdio: Vec<OwnedFd>, host: &Host) -> Result<Started, Error> {
     let steps = steps(container, request, host)?;
-    Ok(spawn_straight(container.id(), container.store(), &steps, stdio)?)
+    // As Docker writes it: the program, a space, and its arguments, if there are any.
+    let command = request.command.split_first().map(|(program, words)| format!("{program} {}", words.join(" "))).unwrap_or_default();
+    let event = |action: &str| container.event(format!("{action}: {command}"), [("execID", request.id.as_str())]);
+    let both = [event("exec_create"), event("exec_start")];
+    let started = spawn_straight(container.id(), container.store(), &steps, stdio)?;
+    events::note(container.store(), &both);
+    Ok(started)
 }
 
 /// The steps into a running container.

@@ -49,7 +49,10 @@ impl Container {
         }
         self.take_name(name)?;
         let before = self.name_link(self.name());
+        // Docker has it with the slash that its names once had.
+        let old = format!("/{}", self.name());
         self.change(|record| record.name = name.to_owned())?;
+        self.say("rename", [("oldName", old.as_str())]);
         fs::remove_file(&before).or_sys_with(|| format!("give up the name {}", before.display()))?;
         Ok(())
     }

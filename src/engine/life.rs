@@ -49,6 +49,7 @@ pub fn kill(container: &Container, signal: i32) -> Result<(), Error> {
         container.halt()?;
     }
     process.signal_number(signal)?;
+    say_killed(container, signal);
     pause::thaw(container);
     if deadly { attended_no_more(container) } else { Ok(()) }
 }
@@ -80,7 +81,13 @@ pub fn stop(container: &Container, grace: Option<i64>) -> Result<(), Error> {
         return if container.record.restart == Policy::No { Ok(()) } else { Ok(container.halt()?) };
     }
     let seconds = grace.or(container.record.stop_timeout).unwrap_or(10);
-    end(container, stop_signal(container)?, Some(u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs)))
+    end(container, stop_signal(container)?, Some(u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs)))?;
+    container.say("stop", []);
+    Ok(())
+}
+
+fn say_killed(container: &Container, signal: i32) {
+    container.say("kill", [("signal", signal.to_string().as_str())]);
 }
 
 /// Sends `signal`, and SIGKILL after `grace`; waits until whoever looks after it has cleaned up. One
@@ -91,11 +98,13 @@ fn end(container: &Container, signal: i32, grace: Option<Duration>) -> Result<()
     let now = Container::open(container.store(), container.id());
     if let Ok(process) = Pidfd::open(now.map_or(container.record.pid, |now| now.record.pid)) {
         let _ = process.signal_number(signal);
+        say_killed(container, signal);
         pause::thaw(container);
         if let Some(grace) = grace
             && !ended_within(&process, grace)?
         {
             let _ = process.signal(Signal::SIGKILL);
+            say_killed(container, Signal::SIGKILL as i32);
         }
     }
     attended_no_more(container)

@@ -16,6 +16,7 @@ pub mod copy;
 pub mod defaults;
 pub mod enter;
 pub mod error;
+pub mod events;
 pub mod find;
 pub mod health;
 pub mod hold;

@@ -19,14 +19,20 @@ pub fn pause(container: &Container) -> Result<(), Error> {
     if group.is_frozen() {
         return Err(Error::Paused { name: container.name().to_owned() });
     }
-    Ok(group.freeze(true)?)
+    group.freeze(true)?;
+    container.say("pause", []);
+    Ok(())
 }
 
 /// Lets them go on.
 pub fn unpause(container: &Container) -> Result<(), Error> {
     life::process(container)?;
     match group(container)?.filter(Cgroup::is_frozen) {
-        Some(group) => Ok(group.freeze(false)?),
+        Some(group) => {
+            group.freeze(false)?;
+            container.say("unpause", []);
+            Ok(())
+        }
         None => Err(Error::NotPaused { name: container.name().to_owned() }),
     }
 }

@@ -167,6 +167,7 @@ pub(super) fn write_files(container: &Container, spec: &Spec, request: &Request)
 /// Starts the container, relays its streams, waits, cleans up. Returns its exit code.
 pub fn foreground(mut prepared: Prepared, request: &Request) -> Result<i32, Error> {
     let mut signals = Signals::block()?;
+    prepared.container.say("attach", []);
     let ended = start_and_wait(&mut prepared, request, &mut signals);
     let container = &mut prepared.container;
     match ended {
@@ -197,11 +198,14 @@ pub(super) fn abandon(container: &mut Container, keep: bool, error: &Error) {
 /// Notes how it ended, frees what lies outside its processes, removes it if that was asked.
 pub fn finish(container: &mut Container, code: i32) -> Result<i32, Error> {
     container.tell_code(code);
-    let noted = if container.record.auto_remove {
+    let removed = container.record.auto_remove;
+    // Where it is noted; and where it must have been a kill, for the journal alone.
+    let oom = (!removed || code == 137) && super::life::oom_killed(container.id());
+    container.say_ended(code, oom);
+    let noted = if removed {
         container.remove_all();
         Ok(())
     } else {
-        let oom = super::life::oom_killed(container.id());
         container.release();
         container.set_ended(code, oom, false)
     };
@@ -221,6 +225,7 @@ pub(super) fn start(prepared: &mut Prepared, stdio: Vec<OwnedFd>) -> Result<Star
     started.notes.iter().for_each(|note| prepared.told.iter().for_each(|told| told(note)));
     container.record.pid = started.process.pid();
     container.set_running()?;
+    container.say_started();
     // Somebody removes or stops it who came before there was a process to be signalled.
     if container.is_halted() {
         started.process.signal(nix::sys::signal::Signal::SIGKILL)?;

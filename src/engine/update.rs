@@ -35,8 +35,9 @@ pub fn update(container: &mut Container, limits: &Limits, restart: Option<Policy
     kept.pids = limits.pids.or(kept.pids);
     request.restart = restart.unwrap_or(request.restart);
     keep_request(container, &request)?;
-    match restart {
-        Some(policy) => container.change(|record| record.restart = policy),
-        None => Ok(()),
+    if let Some(policy) = restart {
+        container.change(|record| record.restart = policy)?;
     }
+    container.say("update", []);
+    Ok(())
 }

@@ -60,7 +60,7 @@ impl Picture {
         let mut lines: BTreeSet<String> = prompt::family(own).iter().filter(|l| l.pid != own).map(|l| process(l.pid)).collect();
         lines.extend(mounts());
         lines.extend(cgroups());
-        lines.extend(names(Path::new("/sys/class/net")).into_iter().map(|n| format!("link {n}")));
+        lines.extend(links());
         lines.extend(files.iter().filter(|f| f.symlink_metadata().is_ok()).map(|f| format!("file {}", f.display())));
         Self(lines)
     }
@@ -130,6 +130,16 @@ fn walk(dir: &Path, found: &mut Vec<String>) {
             walk(&entry.path(), found);
         }
     }
+}
+
+/// The links of this network namespace. Not the default bridge of an engine, which stays until a prune as
+/// Docker's does, nor the cables in it: several engines, each with a root of its own, may be at work. A
+/// cable whose bridge was pruned and that is still there counts.
+fn links() -> impl Iterator<Item = String> {
+    let all = Path::new("/sys/class/net");
+    let is_default = |name: &str| name == "skiff0" || name.starts_with("skiff0-");
+    let plugged = move |name: &str| std::fs::read_link(all.join(name).join("master")).is_ok_and(|to| to.file_name().is_some_and(|n| is_default(&n.to_string_lossy())));
+    names(all).into_iter().filter(move |n| !is_default(n) && !plugged(n)).map(|n| format!("link {n}"))
 }
 
 fn names(dir: &Path) -> Vec<String> {

@@ -21,7 +21,7 @@ impl Host {
         let mut lines: BTreeSet<String> = descendants().into_iter().collect();
         lines.extend(mounts());
         lines.extend(cgroups());
-        lines.extend(names(Path::new("/sys/class/net")).into_iter().map(|n| format!("link {n}")));
+        lines.extend(links());
         for dir in files.iter().chain([&Path::new("/var/lib"), &Path::new("/run")]) {
             lines.extend(names(dir).into_iter().map(|n| format!("file {}/{n}", dir.display())));
         }
@@ -181,6 +181,16 @@ fn walk(dir: &Path, ours: &BTreeSet<i32>, found: &mut Vec<PathBuf>) -> bool {
         }
     }
     foreign_below
+}
+
+/// The links of this network namespace. Not the default bridge of an engine, which stays until a prune as
+/// Docker's does, nor the cables in it: several engines, each with a root of its own, may be at work. A
+/// cable whose bridge was pruned and that is still there counts.
+fn links() -> impl Iterator<Item = String> {
+    let all = Path::new("/sys/class/net");
+    let is_default = |name: &str| name == "skiff0" || name.starts_with("skiff0-");
+    let plugged = move |name: &str| std::fs::read_link(all.join(name).join("master")).is_ok_and(|to| to.file_name().is_some_and(|n| is_default(&n.to_string_lossy())));
+    names(all).into_iter().filter(move |n| !is_default(n) && !plugged(n)).map(|n| format!("link {n}"))
 }
 
 fn names(dir: &Path) -> Vec<String> {

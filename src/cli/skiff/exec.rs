@@ -4,6 +4,7 @@ use super::{Outcome, boxed, clamp};
 use crate::engine::container::Container;
 use crate::engine::enter::{self, Request};
 use crate::engine::error::Error;
+use crate::engine::find::fresh_id;
 use crate::engine::host::Host;
 use crate::engine::attach::{attached, detached};
 use clap::Args;
@@ -55,9 +56,13 @@ pub fn run(args: Exec, root: &Path) -> Outcome {
         user: args.user,
         tty: args.tty,
         privileged: args.privileged,
+        id: fresh_id().map_err(|e| boxed(Error::from(e)))?,
     };
     if args.detach {
-        return detached(args.tty, |stdio| enter::enter(&container, &request, stdio, &host)).map(|()| 0).map_err(boxed);
+        let start = |stdio| enter::enter(&container, &request, stdio, &host);
+        return detached(args.tty, start, |code| enter::ended(&container, &request, code)).map(|()| 0).map_err(boxed);
     }
-    attached(args.tty, args.interactive, |stdio| enter::enter(&container, &request, stdio, &host)).map(clamp).map_err(boxed)
+    let code = attached(args.tty, args.interactive, |stdio| enter::enter(&container, &request, stdio, &host)).map_err(boxed)?;
+    enter::ended(&container, &request, code);
+    Ok(clamp(code))
 }

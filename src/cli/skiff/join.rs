@@ -5,13 +5,14 @@ use crate::engine::network::{self, Lookup, Place, Published, Wish, etc};
 use crate::engine::request::Network;
 use crate::engine::{Error, life};
 use crate::kernel::ns::Ns;
+use crate::kernel::userns::is_host_root;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 /// What of the command line says it; the same for `run` and `create`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Joining {
-    /// none, host, bridge, a network's name, or container:NAME [default: none, and bridge with -p]
+    /// none, host, bridge, a network's name, or container:NAME [default: bridge; none without root]
     #[arg(long, alias = "net", value_name = "NETWORK")]
     network: Vec<String>,
     /// Publish a port of the container on the host
@@ -55,7 +56,8 @@ impl Joining {
         }
         let publishes = self.publish_all || !ports.is_empty();
         let alone = match self.network.as_slice() {
-            [] if !publishes && self.ip.is_none() => Some(Network::None),
+            // A bridge on the host is root's to make.
+            [] if !publishes && self.ip.is_none() && !is_host_root() => Some(Network::None),
             [one] if one == "none" => Some(Network::None),
             [one] if one == "host" => Some(Network::Host),
             [one] => match one.strip_prefix("container:") {

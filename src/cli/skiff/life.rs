@@ -75,6 +75,8 @@ pub enum System {
     },
     /// Show what images and containers take on disk
     Df(super::images::df::Df),
+    /// Print what happens, as it happens
+    Events(super::events::Events),
     /// Show the machine, and how much there is of what
     Info(super::about::Info),
     /// Start the containers again that a reboot or a crash ended, as their policies say
@@ -144,6 +146,7 @@ pub fn unpause(args: &Named, root: &Path) -> Outcome {
 pub fn system(args: &System, root: &Path) -> Outcome {
     let (force, volumes) = match args {
         System::Prune { force, volumes } => (force, volumes),
+        System::Events(args) => return super::events::run(args, root),
         System::Df(args) => return super::images::df::df(args, root),
         System::Info(args) => return super::about::info(args, root),
         System::Resume => return super::start::resume(root),

@@ -85,6 +85,11 @@ pub fn follow(container: &Container, reader: &mut Reader, news: &News, printer: 
 
 /// A time as Docker takes it, in the form in which entries have theirs.
 fn moment(flag: &'static str, text: &str) -> Result<String, Error> {
+    time(flag, text).map(|t| humantime::format_rfc3339_nanos(t).to_string())
+}
+
+/// A time as Docker takes it.
+pub(super) fn time(flag: &'static str, text: &str) -> Result<SystemTime, Error> {
     let seconds = || text.parse::<f64>().ok().filter(|s| *s >= 0.0 && s.is_finite()).map(|s| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(s));
     let ago = || nanos(text).and_then(|n| SystemTime::now().checked_sub(Duration::from_nanos(n)));
     let date = || {
@@ -92,8 +97,7 @@ fn moment(flag: &'static str, text: &str) -> Result<String, Error> {
         humantime::parse_rfc3339_weak(&whole).ok()
     };
     let time = seconds().or_else(ago).or_else(date);
-    time.map(|t| humantime::format_rfc3339_nanos(t).to_string())
-        .ok_or_else(|| option(flag, text, "it is a time such as 2026-01-31T12:00:00Z, seconds since 1970, or an age such as 10m", "--since 10m"))
+    time.ok_or_else(|| option(flag, text, "it is a time such as 2026-01-31T12:00:00Z, seconds since 1970, or an age such as 10m", "--since 10m"))
 }
 
 /// Prints entries, each to its stream.

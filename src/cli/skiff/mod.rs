@@ -5,6 +5,7 @@ mod attach;
 mod build;
 mod cp;
 mod document;
+mod events;
 mod exec;
 mod format;
 mod group;
@@ -145,6 +146,8 @@ enum More {
     Top(top::Top),
     /// Show what containers use
     Stats(stats::Stats),
+    /// Print what happens, as it happens
+    Events(events::Events),
     /// Change the limits of containers
     Update(update::Update),
     /// Look after containers: the same commands by their longer names, and prune
@@ -273,6 +276,7 @@ fn more(command: More, root: &Path) -> Outcome {
         More::Cp(args) => cp::run(&args, root),
         More::Top(args) => top::run(&args, root),
         More::Stats(args) => stats::run(&args, root),
+        More::Events(args) => events::run(&args, root),
         More::Update(args) => update::run(&args, root),
         More::Container(command) => group::run(*command, root),
         More::Info(args) => about::info(&args, root),

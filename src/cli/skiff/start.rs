@@ -101,7 +101,9 @@ pub fn restart(args: &Restart, root: &Path) -> Outcome {
     each(&args.containers, |name| {
         let container = Container::find(root, name)?;
         life::stop(&container, args.time)?;
-        begin(Container::find(root, container.id())?)
+        begin(Container::find(root, container.id())?)?;
+        container.say("restart", []);
+        Ok(())
     })
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 /// Members that are dictionaries: any key may be asked for, and the empty one is `map[]`.
-const DICTIONARIES: [&str; 8] = ["Annotations", "ExposedPorts", "Healthcheck", "Labels", "Networks", "Options", "Ports", "Volumes"];
+const DICTIONARIES: [&str; 9] = ["Annotations", "Attributes", "ExposedPorts", "Healthcheck", "Labels", "Networks", "Options", "Ports", "Volumes"];
 
 /// How Go prints a struct without members.
 const EMPTY_STRUCT: &str = "{}";

@@ -26,6 +26,7 @@ impl Monitor<'_> {
             return self.over(code);
         }
         let oom = life::oom_killed(container.id());
+        container.say_ended(code, oom);
         container.release();
         // Free for others meanwhile, as the addresses are.
         self.prepared.held.clear();

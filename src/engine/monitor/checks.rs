@@ -8,6 +8,7 @@ use super::Monitor;
 use crate::engine::container::Container;
 use crate::engine::enter::{self, Request};
 use crate::engine::error::Error;
+use crate::engine::find::fresh_id;
 use crate::engine::health::{Check, Probe, Report};
 use crate::engine::host::Host;
 use crate::engine::relay;
@@ -36,9 +37,12 @@ impl Monitor<'_> {
                 return;
             }
             let Some(probe) = probe(container, check, monitor) else { return };
-            report.add(probe, check, begun.elapsed());
+            let changed = report.add(probe, check, begun.elapsed());
             // A full disk is no reason to stop looking.
             let _ = report.write(container);
+            if changed {
+                container.say(format!("health_status: {}", report.word()), []);
+            }
         }
     }
 }
@@ -59,7 +63,8 @@ fn run(container: &Container, check: &Check, monitor: &Pidfd) -> Result<Option<(
     let (read, write) = relay::pipe()?;
     let null = std::fs::File::open("/dev/null").or_sys("open /dev/null")?.into();
     let both = write.try_clone().or_sys("make a pipe")?;
-    let started = enter::enter(container, &Request { command, ..Request::default() }, vec![null, write, both], &Host::read()?)?;
+    let asked = Request { command, id: fresh_id()?, ..Request::default() };
+    let started = enter::enter(container, &asked, vec![null, write, both], &Host::read()?)?;
     let end = Instant::now() + check.longest();
     let (mut output, mut open) = (Vec::new(), true);
     let ended = loop {
@@ -82,6 +87,7 @@ fn run(container: &Container, check: &Check, monitor: &Pidfd) -> Result<Option<(
         let _ = started.process.signal(Signal::SIGKILL);
     }
     let code = pidfd::exit_code(started.process.wait()?);
+    enter::ended(container, &asked, code);
     if ended[1] {
         return Ok(None);
     }

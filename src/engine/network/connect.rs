@@ -10,7 +10,7 @@ use super::{DEFAULT, Endpoint, Error, Network, Networks, etc, filter};
 use crate::engine::container::{Container, Status};
 use crate::engine::error::Error as Failed;
 use crate::engine::request::Network as Asked;
-use crate::engine::{life, run, start};
+use crate::engine::{events, life, run, start};
 use crate::kernel::netlink::Socket;
 use crate::kernel::ns::Ns;
 use crate::kernel::{OrSys, SysError, address, link, visit::visit};
@@ -67,6 +67,7 @@ pub fn disconnect(mut container: Container, name: &str) -> Result<(), Failed> {
         link::remove(&outside, &cable)?;
     }
     Networks::open(container.store()).give_back(&endpoint, container.id());
+    events::note(container.store(), &[events::connected("disconnect", &network.id, &network.name, container.id())]);
     let ports = container.record.ports.clone();
     if first && !ports.is_empty() {
         // They led there; another of its networks has them now.
@@ -126,6 +127,7 @@ fn plug(container: &mut Container, place: &Place) -> Result<(), Failed> {
         return Err(error);
     }
     container.change(|record| record.endpoints.push(endpoint.clone()))?;
+    events::note(container.store(), &[events::connected("connect", &endpoint.id, &endpoint.network, container.id())]);
     rewrite(container, &endpoint, true)
 }
 

@@ -30,6 +30,10 @@ fn table(root: &Path) -> String {
 pub(super) fn ensure(root: &Path, network: &Network) -> Result<bool, Error> {
     let socket = Socket::filter()?;
     let table = table(root);
+    // The last that is put in: where it is, all is.
+    if nft::has_element(&socket, &table, "within", &within(network))? {
+        return Ok(false);
+    }
     let new = !nft::has_table(&socket, &table)?;
     if new {
         let mut batch = Batch::of(&table);

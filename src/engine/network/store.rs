@@ -1,6 +1,7 @@
 //! The networks of a skiff root: made, found, removed; each one's record, and its folder of addresses.
 
 use super::{DEFAULT, Error, Network, Wanted, bridge, subnet};
+use crate::engine::events::{self, Event};
 use crate::engine::find;
 use crate::kernel::OrSys;
 use std::fs::File;
@@ -93,7 +94,13 @@ impl Networks {
         }
         let network = self.settled(wanted)?;
         self.keep(&network).inspect_err(|_| drop(bridge::remove(&self.root, &network)))?;
+        self.say("create", &network);
         Ok(network)
+    }
+
+    fn say(&self, action: &str, network: &Network) {
+        let attributes = events::attributes([("name", network.name.as_str()), ("type", "bridge")]);
+        events::note(&self.root, &[Event::new(events::Kind::Network, action, network.id.as_str(), attributes)]);
     }
 
     /// A network whose bridge is there and whose subnet is nobody else's. Two `skiff` with roots of
@@ -148,6 +155,7 @@ impl Networks {
         let _ = std::fs::remove_dir_all(self.leases(network));
         let _ = std::fs::remove_file(self.folder().join(format!("{}.dns", network.id)));
         std::fs::remove_file(self.file(&network.name)).or_sys_with(|| format!("remove the network {}", network.name))?;
+        self.say("destroy", network);
         if self.all()?.is_empty() {
             bridge::remove_table(&self.root)?;
             let _ = std::fs::remove_dir_all(self.folder());

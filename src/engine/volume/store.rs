@@ -2,6 +2,7 @@
 
 use super::{Error, Volume, device};
 use crate::engine::container::remove_tree;
+use crate::engine::events::{self, Event};
 use crate::engine::find;
 use crate::kernel::{OrSys, SysError};
 use nix::fcntl::{Flock, FlockArg};
@@ -84,6 +85,7 @@ impl Volumes {
             fs::rename(&aside, self.place(&wanted.name))
         })();
         made.or_sys_with(|| format!("make the volume {}", wanted.name))?;
+        self.say("create", &wanted.name);
         Ok(wanted.clone())
     }
 
@@ -130,7 +132,12 @@ impl Volumes {
         let (bytes, gone) = (size(&self.data(name)), self.folder().join(format!(".gone-{name}")));
         fs::rename(self.place(name), &gone).or_sys_with(|| format!("remove the volume {name}"))?;
         remove_tree(&gone);
+        self.say("destroy", name);
         Ok(bytes)
+    }
+
+    fn say(&self, action: &str, name: &str) {
+        events::note(&self.root, &[Event::new(events::Kind::Volume, action, name, events::attributes([("driver", "local")]))]);
     }
 
     /// What a killed `skiff` left: volumes half made or half removed, mounts that nobody uses.

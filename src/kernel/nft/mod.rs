@@ -32,6 +32,7 @@ const GET_RULE: u16 = SUBSYSTEM | 7;
 const DELETE_RULE: u16 = SUBSYSTEM | 8;
 const NEW_SET: u16 = SUBSYSTEM | 9;
 const NEW_ELEMENT: u16 = SUBSYSTEM | 12;
+const GET_ELEMENT: u16 = SUBSYSTEM | 13;
 const DELETE_ELEMENT: u16 = SUBSYSTEM | 14;
 const BATCH_BEGIN: u16 = 16;
 const BATCH_END: u16 = 17;
@@ -229,6 +230,19 @@ impl<'a> Batch<'a> {
 pub fn has_table(socket: &Socket, table: &str) -> Result<bool, SysError> {
     let message = Message::new(GET_TABLE, libc::NLM_F_ACK).body(&general(IPV4, 0)).text(1, table);
     match socket.send(message, 1, || format!("look for the packet filter's table {table}")) {
+        Err(e) if e.errno == Errno::ENOENT => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+/// Is the key in a set? False as well where there is no such set, or no such table.
+///
+/// A question, and no change that might be refused: a change waits until every processor has seen the
+/// rules as they were (RCU), which takes ten times as long as all the rest of joining a network.
+pub fn has_element(socket: &Socket, table: &str, set: &str, key: &[u8]) -> Result<bool, SysError> {
+    let mut message = Message::new(GET_ELEMENT, libc::NLM_F_ACK).body(&general(IPV4, 0)).text(1, table).text(2, set);
+    message.nest(3, |list| list.nest(LIST_ELEMENT, |m| m.nest(1, |m| m.put(1, key))));
+    match socket.send(message, 1, || format!("look into the set {set} of the packet filter's table {table}")) {
         Err(e) if e.errno == Errno::ENOENT => Ok(false),
         other => other.map(|()| true),
     }

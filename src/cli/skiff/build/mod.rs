@@ -112,6 +112,9 @@ pub fn run(args: Build, root: &Path) -> Outcome {
     if let Some(path) = &args.iidfile {
         std::fs::write(path, built.id.to_string()).or_sys_with(|| format!("write {}", path.display())).map_err(boxed)?;
     }
+    for tag in &options.tags {
+        super::events::image(root, "tag", built.id.as_ref(), &tag.key());
+    }
     if args.quiet {
         println!("{}", built.id);
     }

@@ -1,6 +1,6 @@
 //! `skiff diff`, `commit`, `export` and `tag`: containers become images and archives, images get names.
 
-use super::super::{Outcome, boxed};
+use super::super::{Outcome, boxed, events};
 use crate::engine::container::{Container, Record};
 use crate::image::changes;
 use crate::image::save::{self, Commit as With};
@@ -79,6 +79,7 @@ pub fn export(args: &Export, root: &Path) -> Outcome {
         None => changes::write_tree(&layers, BufWriter::with_capacity(1 << 17, std::io::stdout().lock())),
     }
     .map_err(boxed)?;
+    container.say("export", []);
     Ok(0)
 }
 
@@ -95,6 +96,8 @@ pub fn commit(args: &Commit, root: &Path) -> Outcome {
         config,
     };
     let made = save::commit(&Store::open(root), &parent, &container.folder().join("upper"), name.as_ref(), &with).map_err(boxed)?;
+    let (id, named) = (made.id.to_string(), name.map(|n| n.key()).unwrap_or_default());
+    container.say("commit", [("comment", args.message.as_deref().unwrap_or_default()), ("imageID", id.as_str()), ("imageRef", named.as_str())]);
     println!("{}", made.id);
     Ok(0)
 }
@@ -156,5 +159,6 @@ pub fn tag(args: &Tag, root: &Path) -> Outcome {
     }
     let image = super::find(root, &args.source)?;
     save::tag(&Store::open(root), &image, &target).map_err(boxed)?;
+    events::image(root, "tag", image.id.as_ref(), &target.key());
     Ok(0)
 }

@@ -1,6 +1,6 @@
 //! `skiff rmi` and `skiff image prune`: names go, and with the last one the image. Words are Docker's.
 
-use super::super::{Outcome, boxed};
+use super::super::{Outcome, boxed, events};
 use super::change::image_of;
 use super::filter::Filters;
 use super::list::{Line, all};
@@ -77,7 +77,7 @@ fn remove(root: &Path, asked: &str, force: bool) -> Result<(), Box<dyn Explain>>
         let (can, state) = if running { ("cannot be forced", "running") } else { ("must be forced", "stopped") };
         return conflict(format!("delete {short} ({can})"), format!("image is being used by {state} container {id}"), hint);
     }
-    for line in take(&store, &image, &going, is_last && user.is_none())? {
+    for line in take((root, &store), &image, &going, is_last && user.is_none())? {
         println!("{line}");
     }
     Ok(())
@@ -95,7 +95,7 @@ fn remove_damaged(store: &Store, asked: &str, error: Error) -> Result<(), Box<dy
 
 /// Takes names away, and with the last one the image, unless a container has its layers. Gives what
 /// was done, a line each: the image's ID before the digests of its layers.
-fn take(store: &Store, image: &Image, names: &[String], whole: bool) -> Result<Vec<String>, Box<dyn Explain>> {
+fn take((root, store): (&Path, &Store), image: &Image, names: &[String], whole: bool) -> Result<Vec<String>, Box<dyn Explain>> {
     let writer = store.write().map_err(boxed)?;
     let mut lines: Vec<String> = names.iter().map(|name| format!("Untagged: {name}")).collect();
     if whole {
@@ -109,6 +109,11 @@ fn take(store: &Store, image: &Image, names: &[String], whole: bool) -> Result<V
         for name in names {
             writer.untag(image, name).map_err(boxed)?;
         }
+    }
+    let id: &str = image.id.as_ref();
+    names.iter().for_each(|_| events::image(root, "untag", id, id));
+    if whole {
+        events::image(root, "delete", id, id);
     }
     Ok(lines)
 }
@@ -132,7 +137,7 @@ pub fn prune(args: &Prune, root: &Path) -> Outcome {
         }
         let names = store.names_of(&line.image.digest).map_err(boxed)?;
         let before = super::df::disk(&store);
-        said.extend(take(&store, &line.image, &names, true)?);
+        said.extend(take((root, &store), &line.image, &names, true)?);
         freed += before.saturating_sub(super::df::disk(&store));
     }
     if !said.is_empty() {

@@ -103,7 +103,12 @@ pub fn run(command: &Registry, root: &Path) -> Outcome {
 /// The image that `run` or `build` needs: from the store, made here, or pulled.
 pub fn image(root: &Path, name: &str, policy: Policy, platform: Option<&Platform>) -> Result<Image, Box<dyn Explain>> {
     let screen = progress::Screen::new(progress::Stream::Err);
-    let image = obtain(&Store::open(root), name, policy, platform, &settings, &|event| screen.event(&event));
+    let image = obtain(&Store::open(root), name, policy, platform, &settings, &|event| {
+        if let Event::Pulled { name, .. } = &event {
+            super::events::moved(root, "pull", name);
+        }
+        screen.event(&event);
+    });
     screen.finish();
     image.map_err(boxed)
 }
