@@ -273,6 +273,8 @@ fn a_nasty_but_legal_tree_is_unpacked_exactly_in_every_form_that_tar_writes() {
             // That form has whole seconds, none before 1970 but in a form of its own, and no attributes.
             let plain = |all: &[String]| all.iter().map(|l| l.split(' ').take_while(|w| !w.starts_with('x')).map(str::to_owned).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
             assert_eq!(plain(&found), plain(&expected));
+            let second = |of: &Path| fs::symlink_metadata(of.join("su")).expect("a file").mtime();
+            assert_eq!(second(&folder), second(&tree));
         } else {
             assert_same(&found, &expected, form);
         }
@@ -332,4 +334,26 @@ fn a_mark_that_the_kernel_does_not_believe_hides_nothing_from_an_image() {
     xattr::set(folder.join("upper/etc"), "user.overlay.opaque", b"y").expect("anybody may");
     stdout(&mut room.skiff(&["commit", "sly", "sly"]));
     assert_eq!(stdout(&mut room.skiff(&["run", "--rm", "--network", "none", "sly", "ls", "/etc/passwd", "/etc/new"])), "/etc/new\n/etc/passwd\n");
+}
+
+#[test]
+fn a_time_before_1970_goes_through_commit_build_and_archive() {
+    require!(Root, Tool("busybox"));
+    let room = Room::new();
+    let context = room.path().join("context");
+    fs::create_dir(&context).expect("the room is ours");
+    let dates = "mkdir /old; touch /old/made; ln -s made /old/link; touch -h -d '1960-01-01 00:00:00' /old/link; touch -d '1960-01-01 00:00:00' /old/made /old";
+    fs::write(context.join("Dockerfile"), "FROM old\nCOPY copied /\n").expect("the room is ours");
+    fs::write(context.join("copied"), "x").expect("the room is ours");
+    stdout(Command::new("touch").args(["-d", "1959-12-31 23:59:59.25 UTC"]).arg(context.join("copied")));
+    stdout(&mut room.skiff(&["run", "--name", "old", "base", "sh", "-c", dates]));
+    stdout(&mut room.skiff(&["commit", "old", "old"]));
+    stdout(&mut room.skiff(&["build", "-q", "-t", "older", &context.display().to_string()]));
+    let archive = room.path().join("older.tar").display().to_string();
+    stdout(&mut room.skiff(&["save", "-o", &archive, "older"]));
+    let other = Room::new();
+    stdout(&mut other.skiff(&["load", "-q", "-i", &archive]));
+    let seen = stdout(&mut other.skiff(&["run", "--rm", "older", "stat", "-c", "%n %Y", "/old", "/old/made", "/old/link", "/copied"]));
+    let (old, older) = (-315_619_200, -315_619_201);
+    assert_eq!(seen, format!("/old {old}\n/old/made {old}\n/old/link {old}\n/copied {older}\n"));
 }

@@ -311,3 +311,16 @@ fn an_archive_takes_the_place_of_no_device() {
     assert!(err.starts_with(&format!("error: cannot write to {}: it is not a regular file\n", device.display())), "{err}");
     assert!(std::os::unix::fs::FileTypeExt::is_fifo(&fs::symlink_metadata(&device).expect("it is there").file_type()));
 }
+
+#[test]
+fn images_and_layers_are_their_owners_alone() {
+    require!(UserNamespaces, Tool("busybox"));
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let room = Room::new();
+    fs::create_dir_all(room.skiff_root().join("images")).expect("the room is ours");
+    fs::set_permissions(room.skiff_root().join("images"), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    stdout(&mut room.skiff(&["run", "--rm", "base", "true"]));
+    for folder in ["images", "layers"] {
+        assert_eq!(fs::metadata(room.skiff_root().join(folder)).expect("a folder").mode() & 0o777, 0o700, "{folder}");
+    }
+}

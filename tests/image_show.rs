@@ -80,3 +80,21 @@ fn two_images_are_compared_by_layers_settings_and_files() {
     let back = stdout(&mut room.skiff(&["image", "show", "--diff", "web:1", "base"]));
     assert!(back.contains("files    the new adds 1 file, changes 1 file, removes 1 file and 1 folder\n"), "{back}");
 }
+
+#[test]
+fn what_an_image_says_of_itself_does_not_act_on_the_terminal() {
+    require!(UserNamespaces, Tool("busybox"));
+    let room = Room::new();
+    let file = room.path().join("Dockerfile");
+    std::fs::write(&file, "FROM base\nENV A=\x1b[2J\u{9b}31m\nRUN touch '/\x1b]0;owned\x07' && mkdir '/a\u{202e}b'\nLABEL x=\x1b[31m\n").expect("the room is ours");
+    stdout(&mut room.skiff(&["build", "-q", "-t", "sly", &room.path().display().to_string()]));
+    let acts = |text: &str| text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+    for words in [["history", "--no-trunc", "sly"].as_slice(), &["image", "show", "--files", "sly"], &["image", "show", "--diff", "base", "sly"]] {
+        let shown = stdout(room.skiff(words).env("COLUMNS", "400"));
+        assert!(!acts(&shown) && shown.contains("\\u{1b}[31m"), "{words:?}: {shown:?}");
+    }
+    let exact = stdout(&mut room.skiff(&["history", "--format", "{{.CreatedBy}}", "--no-trunc", "sly"]));
+    assert!(exact.starts_with("LABEL x=\x1b[31m\n"), "{exact:?}");
+    let (_, _, err) = support::outcome(&mut room.skiff(&["run", "--rm", "base", "\x1b[31m"]));
+    assert!(err.contains("\\u{1b}[31m") && !acts(&err), "{err:?}");
+}

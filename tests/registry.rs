@@ -276,6 +276,23 @@ fn our_registry_answers_as_the_spec_says() {
 }
 
 #[test]
+fn uploads_that_nobody_ends_are_bounded_and_hold_no_descriptor() {
+    let here = Room::new();
+    let registry = Served::ours(&here, &[]);
+    let host = registry.host.as_str();
+    let begin = || ask(host, "POST /v2/new/blobs/uploads/ HTTP/1.1", b"").1["location"].clone();
+    let piece = |place: &str| ask(host, &format!("PATCH {place} HTTP/1.1"), b"hello").0;
+    let all: Vec<String> = std::iter::repeat_with(begin).take(256).collect();
+    // The first is gone on with, so the second has waited longest when one more comes.
+    assert_eq!(piece(&all[0]), 202);
+    let last = begin();
+    assert!(registry.descriptors() < 60, "{}", registry.descriptors());
+    assert_eq!([&all[0], &all[1], &all[2], &last].map(|place| piece(place)), [202, 404, 202, 202]);
+    let hello = drydock::image::layer::digest(b"hellohello");
+    assert_eq!(ask(host, &format!("PUT {}?digest={hello} HTTP/1.1", all[0]), b"").0, 201);
+}
+
+#[test]
 fn real_docker_has_hello_world_from_our_mirror_and_pushes_to_it() {
     require!(Root, Docker, Tool("busybox"));
     let (here, there) = (room(), Room::new());

@@ -1,5 +1,6 @@
 //! How an error is shown: what failed, why here, what to try.
 
+use super::out::visible;
 use crate::kernel::Explain;
 use crate::learn::render;
 use colored::Colorize;
@@ -9,11 +10,12 @@ use std::io::IsTerminal;
 pub fn show(error: &dyn Explain) {
     // `colored` asks whether standard output is a terminal; this is not standard output.
     let word = if std::io::stderr().is_terminal() { "error:".red().bold() } else { "error:".normal() };
-    eprintln!("{word} {error}");
+    // It may quote a registry, an archive or a file: none of them speaks to the terminal.
+    eprintln!("{word} {}", visible(&error.to_string()));
     let rest = [("  why: ", error.why()), ("  try: ", error.hint())];
     for (lead, text) in rest {
         if let Some(text) = text {
-            eprintln!("{}", render::wrap(&text, super::out::width(), lead, "       "));
+            eprintln!("{}", render::wrap(&visible(&text), super::out::width(), lead, "       "));
         }
     }
 }

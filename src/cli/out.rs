@@ -2,6 +2,7 @@
 
 use crate::learn::render;
 use colored::Colorize;
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use textwrap::core::display_width;
 
@@ -17,6 +18,17 @@ pub fn agreed(question: &str) -> bool {
     let mut answer = String::new();
     let _ = std::io::stdin().read_line(&mut answer);
     answer.trim().eq_ignore_ascii_case("y")
+}
+
+/// Text of somebody else's, such as an image's history or an archive's names, as a terminal may have it:
+/// what would move its cursor, colour it, name its window or turn its letters round is shown by number.
+/// Tabs and line breaks stay.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| (c.is_control() && !matches!(c, '\t' | '\n')) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(acts) {
+        return text.into();
+    }
+    text.chars().map(|c| if acts(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 /// Prose behind a lead, wrapped, indented under its first word.

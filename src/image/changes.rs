@@ -7,7 +7,7 @@
 //!
 //! An ordinary user's own files are root's in their containers, so that is what the tar says.
 
-use super::{Error, merged};
+use super::{Error, merged, pax};
 use super::error::at;
 use super::layer::LayerWriter;
 use super::unpack::{OPAQUE, WHITEOUT};
@@ -256,7 +256,7 @@ fn entry(
         }
         links.insert((metadata.dev(), metadata.ino()), path.to_owned());
     }
-    attributes(tar, source)?;
+    pax::extend(tar, metadata.mtime(), Some(source), &["security.selinux"]).or_sys_with(what)?;
     let written = match kind {
         tar::EntryType::Symlink => {
             let to = fs::read_link(source).or_sys_with(|| at("read", source))?;
@@ -301,7 +301,7 @@ fn header(metadata: &Metadata, kind: tar::EntryType) -> tar::Header {
     header.set_mode(metadata.mode() & 0o7777);
     header.set_uid(inside(metadata.uid(), own.as_raw()).into());
     header.set_gid(inside(metadata.gid(), nix::unistd::getegid().as_raw()).into());
-    header.set_mtime(u64::try_from(metadata.mtime()).unwrap_or(0));
+    header.set_mtime(pax::header_time(metadata.mtime()));
     header.set_size(if kind == tar::EntryType::Regular { metadata.len() } else { 0 });
     if matches!(kind, tar::EntryType::Char | tar::EntryType::Block) {
         let (major, minor) = (nix::sys::stat::major(metadata.rdev()), nix::sys::stat::minor(metadata.rdev()));
@@ -310,24 +310,4 @@ fn header(metadata: &Metadata, kind: tar::EntryType) -> tar::Header {
         let _ = header.set_device_minor(u32::try_from(minor).unwrap_or(0));
     }
     header
-}
-
-/// Extended attributes but overlay's own, as the PAX records that every engine understands.
-fn attributes(tar: &mut tar::Builder<impl Write>, source: &Path) -> Result<(), Error> {
-    let Ok(names) = xattr::list(source) else { return Ok(()) };
-    let mut records = Vec::new();
-    for name in names {
-        let text = String::from_utf8_lossy(name.as_bytes()).into_owned();
-        if text.starts_with("trusted.") || text.starts_with("user.overlay.") || text.starts_with("security.selinux") {
-            continue;
-        }
-        if let Ok(Some(value)) = xattr::get(source, &name) {
-            records.push((format!("SCHILY.xattr.{text}"), value));
-        }
-    }
-    if !records.is_empty() {
-        let borrowed = records.iter().map(|(k, v)| (k.as_str(), v.as_slice()));
-        tar.append_pax_extensions(borrowed).or_sys("write the layer's attributes")?;
-    }
-    Ok(())
 }

@@ -20,7 +20,7 @@ mod layers;
 pub mod look;
 pub mod merged;
 mod meter;
-mod pax;
+pub mod pax;
 pub mod reference;
 pub mod registry;
 pub mod save;

@@ -7,6 +7,8 @@
 //! layers/<diff ID>/           a layer's files, unpacked once, the lower directories of overlay
 //! ```
 //!
+//! Both folders are their owner's alone (mode 0700), as Docker's data root is.
+//!
 //! Reading takes no lock: every file is written aside and renamed, so it is whole or not there.
 //! Several may write at once: each works in a folder of its own in `images/.aside`, where it also
 //! notes what it needs, and takes `images/.lock` (flock(2)) only for the moment in which a name is

@@ -468,7 +468,7 @@ fn attributes<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Attributes, Erro
     let id = |n: io::Result<u64>| u32::try_from(n.unwrap_or(0)).unwrap_or(u32::MAX - 1);
     let mut owner = (id(header.uid()), id(header.gid()));
     let mode = Mode::from_bits_truncate(header.mode().map_err(broken)? & 0o7777);
-    let mut modified = TimeSpec::new(i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0), 0);
+    let mut modified = TimeSpec::new(header.mtime().unwrap_or(0).cast_signed(), 0); // GNU tar's may lie before 1970
     let (mut extended, mut sparse) = (Vec::new(), Sparse::default());
     for record in entry.pax_extensions().map_err(broken)?.into_iter().flatten() {
         let record = record.map_err(broken)?;

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ impl<'a> Writer<'a> {
         let layout = store.layout();
         let blobs = layout.join("blobs/sha256");
         fs::create_dir_all(&blobs).or_sys_with(|| at("create", &blobs))?;
+        // An image's files are its users' matter: another's layer may hold a key, or a setuid program.
+        fs::set_permissions(&layout, fs::Permissions::from_mode(0o700)).or_sys_with(|| at("protect", &layout))?;
         let lock = store.lock()?;
         let died = aside::bury(&layout.join(".aside"))?;
         let work = Workspace::make(&layout.join(".aside"), &fresh_name())?;

@@ -57,6 +57,13 @@ impl Served {
     }
 }
 
+impl Served {
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs, and is ours").count()
+    }
+}
+
 impl Drop for Served {
     fn drop(&mut self) {
         let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());

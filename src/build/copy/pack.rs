@@ -3,13 +3,13 @@
 use super::gather::Found;
 use super::place::Placed;
 use crate::image::layer::LayerWriter;
+use crate::image::pax;
 use crate::kernel::{OrSys, SysError};
 use nix::sys::stat::{UtimensatFlags, major, minor, utimensat};
 use nix::sys::time::TimeSpec;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use tar::{EntryType, Header};
@@ -31,13 +31,17 @@ pub fn write(layer: &BTreeMap<PathBuf, Placed>, epoch: Option<i64>, to: &mut Lay
     tar.finish().or_sys("write the layer")
 }
 
+fn time(placed: &Placed, epoch: Option<i64>) -> i64 {
+    epoch.map_or(placed.time, |epoch| placed.time.min(epoch))
+}
+
 /// What every entry says.
 fn header(placed: &Placed, epoch: Option<i64>) -> Header {
     let mut header = Header::new_gnu();
     header.set_mode(placed.mode);
     header.set_uid(placed.uid.into());
     header.set_gid(placed.gid.into());
-    header.set_mtime(u64::try_from(epoch.map_or(placed.time, |epoch| placed.time.min(epoch))).unwrap_or(0));
+    header.set_mtime(pax::header_time(time(placed, epoch)));
     header.set_size(0);
     header
 }
@@ -51,9 +55,7 @@ fn hard_link(tar: &mut tar::Builder<impl Write>, path: &Path, other: &Path, plac
 
 fn entry(tar: &mut tar::Builder<impl Write>, path: &Path, placed: &Placed, epoch: Option<i64>) -> io::Result<()> {
     let mut header = header(placed, epoch);
-    if let Some(real) = &placed.real {
-        attributes(tar, real)?;
-    }
+    pax::extend(tar, time(placed, epoch), placed.real.as_deref(), &["security.selinux", "system."])?;
     let node = match &placed.what {
         Some(Found::Bytes(bytes)) => {
             header.set_entry_type(EntryType::Regular);
@@ -88,22 +90,6 @@ fn entry(tar: &mut tar::Builder<impl Write>, path: &Path, placed: &Placed, epoch
     header.set_device_major(u32::try_from(major(node.metadata.rdev())).unwrap_or(0))?;
     header.set_device_minor(u32::try_from(minor(node.metadata.rdev())).unwrap_or(0))?;
     tar.append_data(&mut header, path, io::empty())
-}
-
-/// Extended attributes but overlay's own and the host's labels, as PAX records.
-fn attributes(tar: &mut tar::Builder<impl Write>, real: &Path) -> io::Result<()> {
-    let mut records = Vec::new();
-    for name in xattr::list(real).into_iter().flatten() {
-        let text = String::from_utf8_lossy(name.as_bytes()).into_owned();
-        let foreign = ["trusted.", "user.overlay.", "security.selinux", "system."].iter().any(|p| text.starts_with(p));
-        if let Some(value) = xattr::get(real, &name).ok().flatten().filter(|_| !foreign) {
-            records.push((format!("SCHILY.xattr.{text}"), value));
-        }
-    }
-    if records.is_empty() {
-        return Ok(());
-    }
-    tar.append_pax_extensions(records.iter().map(|(k, v)| (k.as_str(), v.as_slice())))
 }
 
 /// Gives everything below a folder at most this time: a RUN's files, for SOURCE_DATE_EPOCH.

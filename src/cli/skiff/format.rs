@@ -2,10 +2,11 @@
 //!
 //! A list's format is `table` (its usual columns), `table TEMPLATE` (columns of your own, a tab between
 //! two), `json` (one object a line) or a template for each line. An inspection's is a template or
-//! `json`. Beside Go's own functions (`index`, `len`, `range`, `printf`, …) there are Docker's: `json`,
+//! `json`. A table is for people, so nothing in it acts on their terminal; the others are exact. Beside Go's own functions (`index`, `len`, `range`, `printf`, …) there are Docker's: `json`,
 //! `join`, `split`, `lower`, `upper`, `title`, `pad` and `truncate`.
 
 use super::whole;
+use crate::cli::out::visible;
 use crate::kernel::Explain;
 use serde::Serialize;
 use serde_json::Value;
@@ -76,7 +77,7 @@ impl List<'_> {
                 let head = self.heads.iter().map(|(field, head)| ((*field).to_owned(), Value::from(*head))).collect();
                 let fill = read(&columns)?;
                 let head = Value::Object(head);
-                let lines = std::iter::once(&head).chain(rows).map(fill);
+                let lines = std::iter::once(&head).chain(rows).map(|row| fill(row).map(|line| visible(&line).into_owned()));
                 Ok(aligned(&lines.collect::<Result<Vec<_>, _>>()?))
             }
             None => lines(format, rows),

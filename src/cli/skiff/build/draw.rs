@@ -1,6 +1,7 @@
 //! A build's progress: BuildKit's plain lines, or on a terminal a list that is drawn again.
 
 use crate::build::{Error, Event};
+use crate::cli::out::visible;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -59,7 +60,7 @@ pub fn failure(kind: Kind, error: &Error) {
     if kind == Kind::Quiet && tail.is_empty() {
         return;
     }
-    eprintln!("------\n > {step}:");
+    eprintln!("------\n > {}:", visible(step));
     tail.iter().for_each(|line| eprintln!("{line}"));
     eprintln!("------");
 }
@@ -77,7 +78,7 @@ impl Plain {
     fn show(&mut self, event: Event) {
         match event {
             Event::Started { step, name } => {
-                self.names.insert(step, name);
+                self.names.insert(step, visible(&name).into_owned());
                 self.turn_to(step);
             }
             Event::Output { step, after, bytes } => {

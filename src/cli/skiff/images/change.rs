@@ -2,6 +2,7 @@
 
 use super::super::{Outcome, boxed, events};
 use crate::engine::container::{Container, Record};
+use crate::cli::out::visible;
 use crate::image::changes;
 use crate::image::save::{self, Commit as With};
 use crate::image::{Error, Image, Reference, Store};
@@ -63,7 +64,10 @@ pub fn diff(args: &Diff, root: &Path) -> Outcome {
     let container = Container::find(root, &args.container).map_err(boxed)?;
     let image = image_of(root, &container.record)?;
     for change in changes::list(&container.folder().join("upper"), &image.layers).map_err(boxed)? {
-        println!("{} {}", change.kind.letter(), change.path.display());
+        let path = change.path.display().to_string();
+        // A script gets the name as it is, as from ls(1).
+        let shown = if std::io::stdout().is_terminal() { visible(&path) } else { path.as_str().into() };
+        println!("{} {shown}", change.kind.letter());
     }
     Ok(0)
 }

@@ -3,6 +3,7 @@
 use super::super::format::{List, lines};
 use super::super::{Outcome, boxed, ps};
 use super::filter::Filters;
+use crate::cli::out::visible;
 use crate::image::{Image, Store};
 use crate::kernel::{Explain, units};
 use clap::Args;
@@ -151,7 +152,8 @@ pub(super) fn all(store: &Store) -> Result<Vec<Line>, Box<dyn Explain>> {
             // One that is damaged must not hide the others.
             Err(error) => {
                 let name = entry.name.unwrap_or_else(|| entry.digest.to_string());
-                eprintln!("note: the image {name} is damaged ({error}); `skiff rmi {name}` takes it away, `skiff pull` or `skiff load` brings it back");
+                let error = error.to_string();
+                eprintln!("note: the image {name} is damaged ({}); `skiff rmi {name}` takes it away, `skiff pull` or `skiff load` brings it back", visible(&error));
             }
         }
     }

@@ -4,7 +4,7 @@
 //! twelve digits and a `*` that any shell completes, so that the lines fit into 80 columns.
 
 use super::super::{Outcome, boxed};
-use crate::cli::out::width;
+use crate::cli::out::{visible, width};
 use crate::image::changes::Kind;
 use crate::image::look::{self, Difference, Layer, Step};
 use crate::image::{Image, Store};
@@ -87,7 +87,8 @@ fn documents(store: &Store, image: &Image, names: &[String], root: &Path) -> Res
     fact("", &format!("{}  json, {}", blob(image.id.digest()), size(&image.id)?));
     fact("", "the image ID; it says what to run, and what each layer unpacks to");
     let config = &image.config;
-    fact("", &format!("{}/{}, made {}", config.os(), config.architecture(), super::list::ago(config.created().as_deref()).replacen('L', "l", 1)));
+    let platform = format!("{}/{}", config.os(), config.architecture());
+    fact("", &format!("{}, made {}", visible(&platform), super::list::ago(config.created().as_deref()).replacen('L', "l", 1)));
     for line in settings(image) {
         fact("", &cut(&line, width().saturating_sub(INDENT)));
     }
@@ -206,9 +207,10 @@ fn instruction(text: &str) -> String {
     }
 }
 
-/// At most so many columns.
+/// At most so many columns, and nothing in them that acts on the terminal.
 fn cut(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns { text.to_owned() } else { text.chars().take(columns.saturating_sub(1)).chain(['…']).collect() }
+    let text = visible(text).replace('\n', "\\n").replace('\t', "\\t");
+    if text.chars().count() <= columns { text } else { text.chars().take(columns.saturating_sub(1)).chain(['…']).collect() }
 }
 
 fn compare(args: &Show, root: &Path, old: &str, new: &str) -> Outcome {
@@ -233,8 +235,8 @@ fn compare(args: &Show, root: &Path, old: &str, new: &str) -> Outcome {
     fact("layers", &format!("{} in both, {} only in the old, {} in the new", below.intersection(&above).count(), only(&below, &above), only(&above, &below)));
     println!();
     fact("config", if gone.is_empty() && come.is_empty() { "the same settings" } else { "- only in the old, + only in the new" });
-    gone.iter().for_each(|line| fact("", &format!("{} {line}", "-".red())));
-    come.iter().for_each(|line| fact("", &format!("{} {line}", "+".green())));
+    gone.iter().for_each(|line| fact("", &format!("{} {}", "-".red(), visible(line))));
+    come.iter().for_each(|line| fact("", &format!("{} {}", "+".green(), visible(line))));
     println!();
     fact("files", &match counts(&found) {
         none if found.is_empty() => none.replace("changes no file", "the same"),

@@ -2,7 +2,8 @@
 //!
 //! An upload is a file; what has come of it is its length. It becomes a blob when it hashes to the
 //! digest that the client names at the end. Its bytes are hashed as they come, and the state of the
-//! hash is kept between two pieces.
+//! hash is kept between two pieces; the file is open only while a piece comes in, so that clients which
+//! begin and never end cost no descriptors. Of those, [`MOST`] are remembered.
 
 use super::answer::Answer;
 use super::shelf::Shelf;
@@ -29,7 +30,6 @@ pub(super) struct Uploads {
 /// One of them.
 #[derive(Debug)]
 struct Upload {
-    file: File,
     path: PathBuf,
     hasher: Sha256,
     size: u64,
@@ -39,6 +39,9 @@ struct Upload {
 
 /// An upload that nobody went on with for so long is given up.
 const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
+
+/// More uploads than so many are not gone on with at once: the one that waited longest makes way.
+const MOST: usize = 256;
 
 impl Drop for Upload {
     fn drop(&mut self) {
@@ -51,12 +54,18 @@ impl Uploads {
     /// Begins one; gives its name.
     pub(super) fn begin(&self, shelf: &Shelf) -> Result<String, Error> {
         let path = aside::fresh(&shelf.uploads());
-        let file = File::options().write(true).create_new(true).open(&path).or_sys_with(|| at("create", &path))?;
+        File::create_new(&path).or_sys_with(|| at("create", &path))?;
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let upload = Upload { file, path, hasher: Sha256::new(), size: 0, last: Instant::now() };
+        let upload = Upload { path, hasher: Sha256::new(), size: 0, last: Instant::now() };
         if let Ok(mut open) = self.open.lock() {
             // One that is locked is just coming in.
             open.retain(|_, other| other.try_lock().map_or(true, |o| o.last.elapsed() < FORGOTTEN));
+            while open.len() >= MOST {
+                let waiting = open.iter().filter_map(|(id, other)| Some((other.try_lock().ok()?.last, id.clone())));
+                // All of them are coming in: no more than there are threads for.
+                let Some((_, idlest)) = waiting.min() else { break };
+                open.remove(&idlest);
+            }
             open.insert(id.clone(), Arc::new(Mutex::new(upload)));
         }
         Ok(id)
@@ -85,6 +94,8 @@ impl Uploads {
             let there = Answer::error(416, "BLOB_UPLOAD_INVALID", "the pieces of an upload follow each other", upload.size);
             return Err(there.with("range", format!("0-{}", upload.size.saturating_sub(1))));
         }
+        let full = |e: io::Error| Answer::error(507, "UNKNOWN", "the registry cannot write", e.to_string());
+        let mut file = File::options().append(true).open(&upload.path).map_err(full)?;
         let mut buffer = vec![0; 256 << 10];
         loop {
             let n = match body.read(&mut buffer) {
@@ -93,8 +104,7 @@ impl Uploads {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => return Err(Answer::error(400, "BLOB_UPLOAD_INVALID", "the piece broke off", e.to_string())),
             };
-            let written = upload.file.write_all(&buffer[..n]);
-            written.map_err(|e| Answer::error(507, "UNKNOWN", "the registry cannot write", e.to_string()))?;
+            file.write_all(&buffer[..n]).map_err(full)?;
             upload.hasher.update(&buffer[..n]);
             upload.size += n as u64;
             upload.last = Instant::now();
@@ -114,7 +124,7 @@ impl Uploads {
             return Err(invalid(format!("it hashes to {found}")));
         }
         let to = shelf.blob_path(&found);
-        let kept = upload.file.sync_all().and_then(|()| fs::rename(&upload.path, &to));
+        let kept = File::open(&upload.path).and_then(|file| file.sync_all()).and_then(|()| fs::rename(&upload.path, &to));
         kept.map_err(|e| Answer::error(507, "UNKNOWN", "the registry cannot write", e.to_string()))?;
         Ok(found)
     }
