@@ -113,10 +113,14 @@ fn who_only_looks_ends_nothing_and_who_leaves_a_transfer_leaves_nothing() {
     assert!(looking > 0, "the lab was never seen");
 
     lab.start();
-    let mut endless = lab.command(&["cp", "lab:/proc/kcore"]).arg(lab.room.path()).stderr(Stdio::null()).spawn().expect("drydock runs");
-    while lab.status().expect("it runs")["sessions"] != 1 {}
-    kill(Pid::from_raw(endless.id() as i32), Signal::SIGTERM).expect("our child");
-    endless.wait().expect("our child");
+    // Seconds of work, and noticed in its first.
+    stdout(&mut lab.run(&["sh", "-c", "head -c 300000000 /dev/zero | tr '\\0' x >/root/long"]));
+    let mut long = lab.command(&["cp", "lab:/root/long"]).arg(lab.room.path()).spawn().expect("drydock runs");
+    while lab.status().expect("it runs")["sessions"] != 1 {
+        assert_eq!(long.try_wait().expect("our child"), None, "it ended before it was seen");
+    }
+    kill(Pid::from_raw(long.id() as i32), Signal::SIGTERM).expect("our child");
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&long.wait().expect("our child")), Some(15));
     let end = std::time::Instant::now() + LONG;
     while lab.status().expect("it runs")["sessions"] != 0 {
         assert!(std::time::Instant::now() < end, "the transfer holds its port");
@@ -255,6 +259,13 @@ fn files_go_in_and_come_out_as_they_were() {
     std::fs::create_dir(&back).expect("the room is ours");
     stdout(lab.command(&["cp", "lab:/root/tree"]).arg(&back));
     assert_eq!(std::fs::read(back.join("tree/link")).expect("the link leads somewhere"), vec![7; 3 << 20]);
+    // A file with a hole in it, and one that the kernel makes up as it is read.
+    stdout(&mut lab.run(&["sh", "-c", "echo begin >/root/hole && truncate -s 40M /root/hole && echo end >>/root/hole"]));
+    stdout(lab.command(&["cp", "lab:/root/hole"]).arg(&back));
+    let sum = |of: &mut Command| stdout(of).split_whitespace().next().map(str::to_owned);
+    assert_eq!(sum(Command::new("sha256sum").arg(back.join("hole"))), sum(&mut lab.run(&["sha256sum", "/root/hole"])));
+    stdout(lab.command(&["cp", "lab:/proc/version"]).arg(&back));
+    assert_eq!(std::fs::read_to_string(back.join("version")).expect("it came"), stdout(&mut lab.run(&["cat", "/proc/version"])));
     let (code, _, errors) = outcome(lab.command(&["cp", "lab:/no/such"]).arg(&back));
     assert_eq!((code, errors.contains("cannot read /no/such")), (Some(1), true), "{errors}");
     assert_eq!(outcome(&mut lab.command(&["cp", "a", "b"])).0, Some(125));

@@ -13,6 +13,9 @@ use std::path::Path;
 /// What `/` is called when it is copied.
 const ROOT: &str = "root";
 
+/// The most that is read of a file without a length, in bytes; more than the kernel's files hold.
+const MADE_UP: u64 = 16 << 20;
+
 /// Copies a file or folder of the host into a folder of the lab. Gives the session's exit code.
 pub fn into_lab(stream: UnixStream, from: &Path, to: &str) -> Result<i32, Error> {
     let request = Request { what: What::Put(to.to_owned()), ..Request::default() };
@@ -55,8 +58,18 @@ pub(super) fn pack(path: &Path, to: &mut dyn Write) -> Result<(), String> {
         tar.append_dir_all(name, path).map_err(failed)?;
     } else if kind.is_file() {
         // Some files of /proc would be waited for without end.
-        let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
-        tar.append_file(name, &mut file.map_err(failed)?).map_err(failed)?;
+        let mut file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path).map_err(failed)?;
+        if kind.len() == 0 {
+            // What lies in /proc and /sys says that it is empty, and seldom is.
+            let mut bytes = Vec::new();
+            file.take(MADE_UP).read_to_end(&mut bytes).map_err(failed)?;
+            let mut header = tar::Header::new_gnu();
+            header.set_metadata(&kind);
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, name, bytes.as_slice()).map_err(failed)?;
+        } else {
+            tar.append_file(name, &mut file).map_err(failed)?;
+        }
     } else {
         tar.append_path_with_name(path, name).map_err(failed)?;
     }
@@ -78,7 +91,7 @@ pub(super) fn unpack(from: &mut dyn Read, folder: &Path, only: Option<&OsStr>) -
         let path = entry.path().map_err(failed)?.into_owned();
         let kind = entry.header().entry_type();
         let is_asked_for = only.is_none_or(|name| path.components().next().is_some_and(|c| c.as_os_str() == name));
-        if !is_asked_for || !(kind.is_file() || kind.is_dir() || kind.is_symlink() || kind.is_hard_link()) {
+        if !is_asked_for || !(kind.is_file() || kind.is_gnu_sparse() || kind.is_dir() || kind.is_symlink() || kind.is_hard_link()) {
             return Err(format!("the lab sent {}, which was not asked for", path.display()));
         }
         entry.unpack_in(folder).map_err(failed)?;
