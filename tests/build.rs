@@ -418,3 +418,33 @@ fn prune_removes_what_no_image_has() {
     assert_eq!(bench.run("cat /two"), "two\n");
     assert_eq!(ends(&bench.build(&["--explain"]), "CACHED"), 0);
 }
+
+#[test]
+fn a_layer_may_be_in_an_image_twice() {
+    require!(UserNamespaces, Tool("busybox"));
+    // Three that change nothing are one layer; and what comes again lies over what came between.
+    let same = "RUN rm -rf /x && mkdir /x && echo one >/x/f && touch -d @0 /x/f /x /\n";
+    let other = "RUN echo two >/x/f && echo more >/x/g\n";
+    let bench = Bench::new(&format!("FROM base\nRUN true\nRUN :\nRUN /bin/true\n{same}{other}RUN cat /x/f /x/g >/seen\n"));
+    bench.build(&[]);
+    assert_eq!(bench.run("cat /seen"), "two\nmore\n");
+    let layers = |name: &str| stdout(&mut bench.room.skiff(&["image", "inspect", "-f", "{{join .RootFS.Layers \" \"}}", name]));
+    let all = layers("it");
+    let all: Vec<&str> = all.split_whitespace().collect();
+    assert!(all[3] == all[4] && all[4] == all[5] && all.len() == 9, "{all:?}");
+
+    // COPY makes the same layer of the same files, whatever lies below.
+    bench.write("a/f", "one\n");
+    bench.write("b/f", "two\n");
+    bench.write("Dockerfile", "FROM base\nCOPY a /x/\nCOPY b /x/\nCOPY a /x/\nRUN cat /x/f >/seen\n");
+    bench.build(&[]);
+    assert_eq!(bench.run("cat /seen /x/f"), "one\none\n");
+    let all = layers("it");
+    let all: Vec<&str> = all.split_whitespace().collect();
+    assert!(all[3] == all[5] && all[3] != all[4], "{all:?}");
+    let shown = stdout(&mut bench.room.skiff(&["run", "--name", "again", "it", "sh", "-c", "rm /x/f; ls /x"]));
+    assert_eq!(shown, "");
+    assert_eq!(stdout(&mut bench.room.skiff(&["diff", "again"])), "C /x\nD /x/f\n");
+    stdout(&mut bench.room.skiff(&["commit", "again", "after"]));
+    assert_eq!(stdout(&mut bench.room.skiff(&["run", "--rm", "after", "ls", "/x"])), "");
+}

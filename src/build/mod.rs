@@ -67,10 +67,10 @@ pub struct Options {
     pub labels: BTreeMap<String, String>,
     /// `--no-cache`.
     pub no_cache: bool,
-    /// `--network`: the host's, unless it is `none`.
-    pub no_network: bool,
-    /// `--add-host`, as lines of /etc/hosts.
-    pub hosts: Vec<String>,
+    /// `--network`: that of RUN, where the instruction says no other.
+    pub network: run::Net,
+    /// `--add-host`: names and their addresses.
+    pub hosts: Vec<(String, String)>,
     /// `--secret`: by id, the content.
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// SOURCE_DATE_EPOCH: no time in the image is later, in seconds since the epoch.

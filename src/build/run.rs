@@ -9,10 +9,12 @@
 use super::Error;
 use crate::engine::container::Container;
 use crate::engine::host::Host;
+use crate::engine::network::{DEFAULT, Lookup, Place, Wish};
 use crate::engine::request::{Bind, Network, Request, Tmpfs};
 use crate::engine::{life, run as engine};
 use crate::image::layer::Layer;
 use crate::image::Store;
+use crate::kernel::userns::is_host_root;
 use crate::kernel::{Explain, OrSys, SysError, pidfd};
 use nix::errno::Errno;
 use oci_spec::image::ImageConfiguration;
@@ -25,6 +27,53 @@ use std::process::{Command, Stdio};
 
 /// The note of a step's container, in its folder.
 const CONTAINER: &str = "container";
+
+/// The network of a RUN.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Net {
+    /// That of `skiff run`: a place on the default bridge, with the host's name servers. Only root can
+    /// plug into that; an ordinary user's RUN has the host's network, since most of them fetch something.
+    #[default]
+    Default,
+    /// The host's own.
+    Host,
+    /// None but loopback.
+    None,
+    /// One of `skiff network`.
+    Named(String),
+}
+
+impl Net {
+    /// As `--network` has it.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "default" | DEFAULT => Self::Default,
+            "host" => Self::Host,
+            "none" => Self::None,
+            name => Self::Named(name.to_owned()),
+        }
+    }
+
+    /// Its word in a key of the cache.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Default => "default",
+            Self::Host => "host",
+            Self::None => "none",
+            Self::Named(name) => name,
+        }
+    }
+
+    fn network(&self) -> Network {
+        let on = |name: &str| Network::Joined(Wish { places: vec![Place { network: name.to_owned(), ..Place::default() }], ..Wish::default() });
+        match self {
+            Self::Default if is_host_root() => on(DEFAULT),
+            Self::Default | Self::Host => Network::Host,
+            Self::None => Network::None,
+            Self::Named(name) => on(name),
+        }
+    }
+}
 
 /// What a RUN's container is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -43,10 +92,10 @@ pub struct Job {
     pub workdir: PathBuf,
     /// Who it runs as; empty for root.
     pub user: String,
-    /// The host's network, or none.
-    pub network: bool,
-    /// Lines more in /etc/hosts.
-    pub hosts: Vec<String>,
+    /// What it is plugged into.
+    pub network: Net,
+    /// Names more in /etc/hosts, and their addresses.
+    pub hosts: Vec<(String, String)>,
     /// Paths of the host: where they are, where they go, and whether they may not be written.
     pub binds: Vec<(PathBuf, PathBuf, bool)>,
     /// Directories in memory, with their options.
@@ -213,7 +262,8 @@ fn carry_out(root: &Path, job: &Job) -> Result<i32, Error> {
         workdir: Some(job.workdir.clone()),
         user: Some(job.user.clone()),
         hostname: Some("build".into()),
-        network: if job.network { Network::Host } else { Network::None },
+        network: job.network.network(),
+        lookup: Lookup { hosts: job.hosts.clone(), ..Lookup::default() },
         binds: job.binds.iter().map(|(source, target, ro)| Bind { source: source.clone(), target: target.clone(), read_only: *ro, propagation: None }).collect(),
         tmpfs: job.tmpfs.iter().map(|(target, options)| Tmpfs { target: target.clone(), options: options.clone() }).collect(),
         ..Request::default()
@@ -221,10 +271,5 @@ fn carry_out(root: &Path, job: &Job) -> Result<i32, Error> {
     let prepared = engine::prepare(root, &request, &image, &host)?;
     let note = root.join("build/steps").join(&job.name).join(CONTAINER);
     fs::write(&note, prepared.container.id()).or_sys_with(|| format!("write {}", note.display()))?;
-    if !job.hosts.is_empty() {
-        let path = prepared.container.folder().join("hosts");
-        let mut file = File::options().append(true).open(&path).or_sys_with(|| format!("open {}", path.display()))?;
-        writeln!(file, "{}", job.hosts.join("\n")).or_sys_with(|| format!("write {}", path.display()))?;
-    }
     Ok(engine::foreground(prepared, &request)?)
 }

@@ -5,7 +5,7 @@ use super::copy::{self, Where};
 use super::dockerfile::{Command, Heredoc, What};
 use super::instruct::PREDEFINED;
 use super::mounts::{self, Kind, Mount, Sharing};
-use super::run::{Job, Step};
+use super::run::{Job, Net, Step};
 use super::solve::Build;
 use super::step::{At, Shown, State, Variables, Wanted};
 use super::traces::Traces;
@@ -34,7 +34,7 @@ struct Asked {
     script: Option<String>,
     env: Vec<(String, String)>,
     mounts: Vec<(Mount, Vec<Gathered>)>,
-    network: bool,
+    network: Net,
     shown: String,
 }
 
@@ -55,10 +55,11 @@ impl<'a> Build<'a> {
             ("command".into(), serde_json::json!(asked.argv).to_string()),
             ("working directory".into(), state.config.workdir().into()),
             ("user".into(), state.config.user().into()),
-            ("network".into(), if asked.network { "host" } else { "none" }.into()),
+            ("network".into(), asked.network.word().into()),
         ];
-        if !self.options.hosts.is_empty() {
-            ingredients.push(("hosts".into(), self.options.hosts.join(", ")));
+        let hosts: Vec<String> = self.options.hosts.iter().map(|(name, address)| format!("{address}\t{name}")).collect();
+        if !hosts.is_empty() {
+            ingredients.push(("hosts".into(), hosts.join(", ")));
         }
         ingredients.extend(asked.script.iter().map(|s| ("script".to_owned(), s.clone())));
         let args = variables.visible_args();
@@ -86,7 +87,7 @@ impl<'a> Build<'a> {
     fn asked(&'a self, at: At<'_>, state: &State, variables: &Variables) -> Result<Asked, Error> {
         let What::Run { flags, command, heredocs } = &at.instruction.what else { return Err(at.wrong("not a RUN")) };
         let mut mounts = Vec::new();
-        let mut network = !self.options.no_network;
+        let mut network = self.options.network.clone();
         for flag in flags {
             let value = at.expand(flag.value.as_deref().unwrap_or_default(), variables)?;
             let wrong = |problem: String| at.fault(at.wrong_word(flag.at, flag.name.len() + value.len() + 3, problem));
@@ -96,8 +97,10 @@ impl<'a> Build<'a> {
                     let sources = self.bind_sources(at, &mount).map_err(wrong)?;
                     mounts.push((mount, sources));
                 }
-                ("network", "host" | "default") => network = !self.options.no_network,
-                ("network", "none") => network = false,
+                ("network", "default") => network = self.options.network.clone(),
+                // A build without a network has none, whatever its file says.
+                ("network", "host") if self.options.network != Net::None => network = Net::Host,
+                ("network", "host" | "none") => network = Net::None,
                 ("security", "sandbox") => {}
                 (name, other) => return Err(wrong(format!("--{name}={other} is not there"))),
             }
@@ -138,7 +141,7 @@ impl<'a> Build<'a> {
         job.builder = std::process::id();
         job.argv = asked.argv.clone();
         job.env = asked.env.iter().map(|(n, v)| format!("{n}={v}")).chain(ready.env.clone()).collect();
-        job.network = asked.network;
+        job.network = asked.network.clone();
         job.hosts = self.options.hosts.clone();
         job.binds = ready.binds.clone();
         job.tmpfs = ready.tmpfs.clone();

@@ -74,7 +74,7 @@ fn process(request: &Request, image: &Image, hostname: &str) -> Result<Process, 
         args.splice(0..0, ["/dev/init".to_owned(), "init".to_owned(), "--".to_owned()]);
     }
     let wanted = request.user.clone().or_else(|| of_image.user().clone()).unwrap_or_default();
-    let who = passwd::resolve(&wanted, image.dirs())?;
+    let who = passwd::resolve(&wanted, &image.dirs())?;
     let cwd = request.workdir.clone().or_else(|| of_image.working_dir().clone().filter(|w| !w.is_empty()).map(PathBuf::from));
     let base = if request.privileged { crate::kernel::caps::ALL } else { defaults::capability_mask() };
     let capabilities = defaults::capability_sets(defaults::capabilities(base, &request.cap_add, &request.cap_drop)?);

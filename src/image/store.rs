@@ -239,10 +239,15 @@ impl Image {
         Ok(&self.layers)
     }
 
-    /// The layers' directories of an image that is unpacked: from [`Store::obtain`], [`Store::ready`], or
-    /// after [`Image::layer_dirs`].
-    pub fn dirs(&self) -> &[PathBuf] {
-        &self.layers
+    /// The layers' directories as an overlay takes them, of an image that is unpacked: from
+    /// [`Store::obtain`], [`Store::ready`], or after [`Image::layer_dirs`].
+    ///
+    /// Two instructions that change the same, such as nothing at all, make one layer that the image has
+    /// twice, and the kernel takes no directory twice (ELOOP). All that the lower one shows, adds or
+    /// hides, the upper one does again, so that alone is left.
+    pub fn dirs(&self) -> Vec<PathBuf> {
+        let layers = self.layers.iter().enumerate();
+        layers.filter(|(at, dir)| !self.layers[at + 1..].contains(dir)).map(|(_, dir)| dir.clone()).collect()
     }
 
     /// A layer's diff ID, and its stored bytes.

@@ -5,7 +5,10 @@ mod draw;
 use super::{Outcome, boxed};
 use crate::build::config::cleaned;
 use crate::build::dockerfile::Dockerfile;
+use crate::build::run::Net;
 use crate::build::{Error, Halt, Options, cache, run as steps, solve, source};
+use crate::engine::network::Networks;
+use crate::engine::network::etc::HOST_GATEWAY;
 use crate::image::registry::Policy;
 use crate::image::registry::obtain::obtain;
 use crate::image::{Reference, Store};
@@ -55,8 +58,8 @@ pub struct Build {
     /// A file or variable for RUN --mount=type=secret: id=NAME[,src=FILE|,env=NAME]
     #[arg(long, value_name = "OPTIONS")]
     secret: Vec<String>,
-    /// The network of RUN: host, or none
-    #[arg(long, value_name = "NETWORK", default_value = "host", value_parser = ["host", "default", "none"])]
+    /// The network of RUN: default (the bridge; the host's without root), host, none, or a network's name
+    #[arg(long, value_name = "NETWORK", default_value = "default")]
     network: String,
     /// A line of /etc/hosts for RUN: NAME:ADDRESS
     #[arg(long, value_name = "NAME:ADDRESS")]
@@ -262,8 +265,8 @@ fn options(args: &Build, given: &Given, root: &Path) -> Result<Options, Error> {
         args: build_args,
         labels: pairs(&args.label, false),
         no_cache: args.no_cache,
-        no_network: args.network == "none",
-        hosts: args.add_host.iter().map(|text| host_line(text)).collect::<Result<_, _>>()?,
+        network: network(&args.network, root)?,
+        hosts: args.add_host.iter().map(|text| host(text)).collect::<Result<_, _>>()?,
         secrets: args.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,
         epoch,
         explain: args.explain,
@@ -288,15 +291,23 @@ fn check_platform(text: &str) -> Result<(), Error> {
     Err(Error::Option { option: "--platform", value: text.into(), problem: format!("this machine builds for {}", own[0].1), example: "leave it out" })
 }
 
-fn host_line(text: &str) -> Result<String, Error> {
+/// The network of RUN; one with a name must be there.
+fn network(text: &str, root: &Path) -> Result<Net, Error> {
+    let net = Net::parse(text);
+    if let Net::Named(name) = &net {
+        Networks::open(root).find(name).map_err(crate::engine::Error::from)?;
+    }
+    Ok(net)
+}
+
+fn host(text: &str) -> Result<(String, String), Error> {
     let (name, address) = text.split_once([':', '=']).unwrap_or((text, ""));
-    let bare = address.trim_matches(['[', ']']);
-    let address = if bare == "host-gateway" { "127.0.0.1" } else { bare };
-    if name.is_empty() || address.parse::<std::net::IpAddr>().is_err() {
+    let address = address.trim_matches(['[', ']']);
+    if name.is_empty() || name.contains(char::is_whitespace) || (address != HOST_GATEWAY && address.parse::<std::net::IpAddr>().is_err()) {
         let problem = "it is not NAME:ADDRESS".to_owned();
         return Err(Error::Option { option: "--add-host", value: text.into(), problem, example: "--add-host db:10.0.0.5" });
     }
-    Ok(format!("{address}\t{name}"))
+    Ok((name.to_owned(), address.to_owned()))
 }
 
 fn secret(text: &str) -> Result<(String, Vec<u8>), Error> {
