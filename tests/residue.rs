@@ -118,7 +118,7 @@ fn nothing_is_left_of_a_run_that_was_interrupted() {
 
 /// `skiff run --step`, stopped before step `number`.
 fn stopped_before(room: &Room, number: usize) -> (Child, ChildStdin) {
-    let mut run = room.skiff(&["run", "--rm", "--step", "--network", "none", "base", "sleep", "600"]);
+    let mut run = room.skiff(&["run", "--rm", "--step", "base", "sleep", "600"]);
     let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("skiff runs");
     let mut answers = run.stdin.take().expect("it was piped");
     let mut said = run.stdout.take().expect("it was piped");
@@ -137,7 +137,7 @@ fn after_sigkill_at_any_step_prune_finds_what_is_left() {
     require!(UserNamespaces);
     let _alone = alone();
     let (room, host) = furnished();
-    let plan = stdout(&mut room.skiff(&["run", "--dry-run", "--network", "none", "base", "sleep", "600"]));
+    let plan = stdout(&mut room.skiff(&["run", "--dry-run", "base", "sleep", "600"]));
     let steps = plan.lines().filter(|l| !l.starts_with("    ")).filter(|l| l.trim_start().starts_with(|c: char| c.is_ascii_digit())).count();
     assert!(steps > 15, "{plan}");
     for step in 1..=steps {

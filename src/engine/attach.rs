@@ -2,16 +2,20 @@
 
 use super::error::Error;
 use super::hold::Started;
-use super::relay::{self, Input, Signals, Stream};
+use super::input::Input;
+use super::log::Log;
+use super::relay::{self, Signals, Stream};
 use crate::kernel::pty::Raw;
 use crate::kernel::{OrSys, SysError, pidfd};
 use nix::sys::stat::fstat;
+use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 /// Connects our streams to a process that `start` starts, until it ends: for `skiff exec`.
 pub fn attached(tty: bool, interactive: bool, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, Error>) -> Result<i32, Error> {
-    let code = connect(tty, interactive, &mut Signals::block()?, start)?;
+    let code = connect(tty, interactive, &mut Signals::block()?, None, start)?;
     // A zombie in the container's pid namespace would keep its process 1 from ending.
     pidfd::reap_any()?;
     Ok(code)
@@ -44,7 +48,7 @@ pub fn detached(tty: bool, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, E
         Ok((mut signals, started)) => {
             drop(tell);
             // Read and forgotten, or it would stand still when the terminal is full.
-            let streams = started.terminal.into_iter().map(|from| Stream { from, to: Box::new(|_: &[u8]| ()) }).collect();
+            let streams = started.terminal.into_iter().map(|from| Stream { from, to: Box::new(|_: &[u8]| ()), number: 1 }).collect();
             let code = relay::relay(&started.process, &mut signals, streams, None);
             ended(code.unwrap_or(255));
             pidfd::exit_now(0)
@@ -56,13 +60,14 @@ pub fn detached(tty: bool, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, E
     }
 }
 
-pub(super) fn connect(tty: bool, interactive: bool, signals: &mut Signals, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, Error>) -> Result<i32, Error> {
-    let Ends { theirs, ours, input } = Ends::foreground(tty, interactive)?;
+/// The same; what is written goes into a log too, if there is one.
+pub(super) fn connect(tty: bool, interactive: bool, signals: &mut Signals, log: Option<&Rc<RefCell<Log>>>, start: impl FnOnce(Vec<OwnedFd>) -> Result<Started, Error>) -> Result<i32, Error> {
+    let Ends { theirs, ours, input } = Ends::foreground(tty, interactive, log.is_some())?;
     let started = start(theirs)?;
     if let Some(master) = started.terminal {
         return Ok(terminal(&started.process, master, signals, interactive)?);
     }
-    Ok(relay::relay(&started.process, signals, Ends::streams(ours), input)?)
+    Ok(relay::relay(&started.process, signals, Ends::streams(ours, log), input)?)
 }
 
 /// The two ends of the container's standard streams.
@@ -81,7 +86,9 @@ impl Ends {
     /// A descriptor is more than its bytes: through /proc/self/fd root inside could open a file of
     /// ours again to write it, make it set-user-ID, walk out of a directory, type into a terminal
     /// (TIOCSTI). A pipe has no name and no mode that would matter to anybody.
-    pub(super) fn foreground(tty: bool, interactive: bool) -> Result<Self, Error> {
+    ///
+    /// What is `kept` passes through our hands in any case.
+    pub(super) fn foreground(tty: bool, interactive: bool, kept: bool) -> Result<Self, Error> {
         let mut ends = Ends { theirs: Vec::new(), ours: Vec::new(), input: None };
         if tty {
             return Ok(ends);
@@ -97,20 +104,20 @@ impl Ends {
             ends.input = Some(Input::new(ours)?);
             theirs
         });
-        ends.output(std::io::stdout().as_fd())?;
+        ends.output(std::io::stdout().as_fd(), kept)?;
         // `>file 2>&1` keeps its order only where both are one pipe.
         if is_same(std::io::stdout(), std::io::stderr()) {
             let both = ends.theirs[1].try_clone().or_sys("pass on standard error")?;
             ends.theirs.push(both);
         } else {
-            ends.output(std::io::stderr().as_fd())?;
+            ends.output(std::io::stderr().as_fd(), kept)?;
         }
         Ok(ends)
     }
 
-    fn output(&mut self, mine: BorrowedFd<'_>) -> Result<(), Error> {
+    fn output(&mut self, mine: BorrowedFd<'_>, kept: bool) -> Result<(), Error> {
         let copy = mine.try_clone_to_owned().or_sys("pass on standard output")?;
-        if is_pipe(mine) {
+        if is_pipe(mine) && !kept {
             self.theirs.push(copy);
         } else {
             let (read, write) = relay::pipe()?;
@@ -120,15 +127,26 @@ impl Ends {
         Ok(())
     }
 
-    /// Our ends of what it writes, for the relay.
-    pub(super) fn streams<'a>(ours: Vec<(OwnedFd, OwnedFd)>) -> Vec<Stream<'a>> {
-        let stream = |(from, to): (OwnedFd, OwnedFd)| Stream { from, to: Box::new(move |bytes: &[u8]| relay::write_all(to.as_fd(), bytes)) };
-        ours.into_iter().map(stream).collect()
+    /// Our ends of what it writes, for the relay, and for the log if there is one. Where both are one
+    /// pipe, the log has both as standard output: their order is worth more.
+    pub(super) fn streams<'a>(ours: Vec<(OwnedFd, OwnedFd)>, log: Option<&Rc<RefCell<Log>>>) -> Vec<Stream<'a>> {
+        let stream = |(number, (from, to)): (u8, (OwnedFd, OwnedFd))| match log {
+            None => Stream { from, to: Box::new(move |bytes: &[u8]| relay::write_all(to.as_fd(), bytes)), number },
+            Some(log) => {
+                let Stream { from, to: mut keep, .. } = Log::stream(log, from, if number == 2 { "stderr" } else { "stdout" });
+                let to = move |bytes: &[u8]| {
+                    relay::write_all(to.as_fd(), bytes);
+                    keep(bytes);
+                };
+                Stream { from, to: Box::new(to), number }
+            }
+        };
+        (1..).zip(ours).map(stream).collect()
     }
 }
 
 /// True for a pipe without a name; a FIFO that lies in a folder is a file as any other (pipe(7)).
-fn is_pipe(fd: impl AsFd) -> bool {
+pub(super) fn is_pipe(fd: impl AsFd) -> bool {
     const PIPEFS: i64 = 0x5049_5045; // PIPEFS_MAGIC, linux/magic.h
     #[allow(clippy::unnecessary_cast)] // its width is the machine's
     nix::sys::statfs::fstatfs(fd).is_ok_and(|fs| fs.filesystem_type().0 as i64 == PIPEFS)
@@ -149,7 +167,7 @@ fn terminal(process: &pidfd::Pidfd, master: OwnedFd, signals: &mut Signals, inte
     signals.follow_size(master.try_clone().or_sys("keep the terminal")?);
     let out = std::io::stdout();
     let to: Box<dyn FnMut(&[u8])> = Box::new(move |bytes| relay::write_all(out.as_fd(), bytes));
-    let code = relay::relay(process, signals, vec![Stream { from: master, to }], input);
+    let code = relay::relay(process, signals, vec![Stream { from: master, to, number: 1 }], input);
     drop(raw);
     code
 }

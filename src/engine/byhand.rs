@@ -12,7 +12,8 @@ use super::hold::{Reply, Request, keeper};
 use super::host::Host;
 use super::plan::{Place, Plan};
 use super::attach::Ends;
-use super::relay::{self, Input, Signals, Stream};
+use super::input::Input;
+use super::relay::{self, Signals, Stream};
 use super::request;
 use super::run::write_files;
 use super::seccomp;
@@ -134,7 +135,7 @@ pub fn exec(container: &Container, step: &Step) -> Result<i32, Error> {
     let stdin = std::io::stdin();
     let tty = stdin.is_terminal() && std::io::stdout().is_terminal();
     let pair = if tty { Some(pty::pair()?) } else { None };
-    let mut ends = Ends::foreground(tty, true)?;
+    let mut ends = Ends::foreground(tty, true, false)?;
     let own = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().or_sys("pass on a stream");
     let mut stdio: Vec<OwnedFd> = match &pair {
         Some((_, slave)) => vec![own(slave.as_fd())?, own(slave.as_fd())?, own(slave.as_fd())?],
@@ -152,7 +153,7 @@ pub fn exec(container: &Container, step: &Step) -> Result<i32, Error> {
             stdio.clear();
             let _ = match master {
                 Some(master) => relay_terminal(&process, master, &mut signals),
-                None => relay::until_end(&process, &mut signals, Ends::streams(std::mem::take(&mut ends.ours)), ends.input.take()),
+                None => relay::until_end(&process, &mut signals, Ends::streams(std::mem::take(&mut ends.ours), None), ends.input.take()),
             };
             true
         }
@@ -175,7 +176,7 @@ fn relay_terminal(process: &Pidfd, master: OwnedFd, signals: &mut Signals) -> Re
     let input = Input::new(master.try_clone().or_sys("keep the terminal")?)?;
     let out = std::io::stdout();
     let to = Box::new(move |bytes: &[u8]| relay::write_all(out.as_fd(), bytes));
-    relay::until_end(process, signals, vec![Stream { from: master, to }], Some(input))
+    relay::until_end(process, signals, vec![Stream { from: master, to, number: 1 }], Some(input))
 }
 
 /// Which of a plan's steps bear this name.

@@ -22,7 +22,9 @@ pub mod health;
 pub mod hold;
 pub mod host;
 pub mod init;
+pub mod input;
 pub mod inside;
+pub mod keys;
 pub mod life;
 pub mod log;
 pub mod monitor;
@@ -46,6 +48,7 @@ pub mod stepwise;
 pub mod top;
 pub mod update;
 mod userland;
+pub mod visit;
 pub mod volume;
 
 pub use error::Error;

@@ -4,6 +4,7 @@
 //! signals by signalfd(2), and the pidfd that tells the end. What the container wrote before it
 //! ended is read to the last byte, but a grandchild that keeps the pipe open is not waited for.
 
+use super::input::Input;
 use crate::kernel::pidfd::{self, Pidfd};
 use crate::kernel::pty;
 use crate::kernel::{OrSys, SysError};
@@ -47,7 +48,7 @@ impl Signals {
             if poll(&mut fds, PollTimeout::NONE).is_err_and(|e| e != Errno::EINTR) || fds[1].any().unwrap_or(false) {
                 return;
             }
-            self.pass_on(to);
+            self.pass_on(to, false);
         }
     }
 
@@ -58,8 +59,10 @@ impl Signals {
     }
 
     /// Passes on what has arrived. Process 1 of a pid namespace ignores what it has no handler for
-    /// (pid_namespaces(7)), so the third Ctrl-C is a SIGKILL, which it cannot ignore.
-    fn pass_on(&mut self, to: &Pidfd) {
+    /// (pid_namespaces(7)), so the third Ctrl-C is a SIGKILL, which it cannot ignore. True if our
+    /// terminal was closed, which does not come back; a container that has it ends then, if it is to.
+    pub(super) fn pass_on(&mut self, to: &Pidfd, ends_with_us: bool) -> bool {
+        let mut closed = false;
         while let Ok(Some(info)) = self.fd.read_signal() {
             let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
             if signal == Signal::SIGWINCH {
@@ -69,10 +72,20 @@ impl Signals {
             if matches!(signal, Signal::SIGINT | Signal::SIGTERM) {
                 self.urgent += 1;
             }
-            // A terminal that was closed does not come back, and nobody else could reach this one.
-            let hung_up = signal == Signal::SIGHUP && self.terminal.is_some();
-            let _ = to.signal(if self.urgent >= 3 || hung_up { Signal::SIGKILL } else { signal });
+            if signal == Signal::SIGHUP && self.terminal.is_some() {
+                closed = true;
+                if !ends_with_us {
+                    continue;
+                }
+            }
+            let _ = to.signal(if self.urgent >= 3 || closed { Signal::SIGKILL } else { signal });
         }
+        closed
+    }
+
+    /// To be waited for.
+    pub(super) fn interest(&self) -> PollFd<'_> {
+        PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)
     }
 }
 
@@ -82,52 +95,8 @@ pub struct Stream<'a> {
     pub from: OwnedFd,
     /// What to do with the bytes.
     pub to: Box<dyn FnMut(&[u8]) + 'a>,
-}
-
-/// Our standard input on its way into the container.
-///
-/// Never waited for: while the container does not read, we must still carry what it writes, or
-/// both would wait for each other for ever.
-#[derive(Debug)]
-pub struct Input {
-    to: OwnedFd,
-    waiting: Vec<u8>,
-    ended: bool,
-}
-
-impl Input {
-    /// What is typed or piped to us goes `to` there, a pipe's write side or a terminal's master.
-    pub fn new(to: OwnedFd) -> Result<Self, SysError> {
-        use nix::fcntl::{FcntlArg, fcntl};
-        let flags = OFlag::from_bits_retain(fcntl(&to, FcntlArg::F_GETFL).or_sys("look at the container's input")?);
-        fcntl(&to, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).or_sys("write to the container's input without waiting")?;
-        Ok(Self { to, waiting: Vec::new(), ended: false })
-    }
-
-    /// What to wait for: more input, or room for what there is.
-    fn interest<'a>(&'a self, stdin: &'a std::io::Stdin) -> PollFd<'a> {
-        if self.waiting.is_empty() { PollFd::new(stdin.as_fd(), PollFlags::POLLIN) } else { PollFd::new(self.to.as_fd(), PollFlags::POLLOUT) }
-    }
-
-    /// Moves what can be moved; false when all of it was, or nobody reads it any more.
-    fn feed(&mut self, buffer: &mut [u8]) -> bool {
-        if self.waiting.is_empty() {
-            match nix::unistd::read(std::io::stdin(), buffer) {
-                Ok(n) if n > 0 => self.waiting.extend_from_slice(&buffer[..n]),
-                Err(Errno::EINTR | Errno::EAGAIN) => {}
-                _ => self.ended = true,
-            }
-        }
-        while !self.waiting.is_empty() {
-            match nix::unistd::write(&self.to, &self.waiting) {
-                Ok(n) => drop(self.waiting.drain(..n)),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return true,
-                Err(_) => return false,
-            }
-        }
-        !self.ended
-    }
+    /// 1 or 2, as the container has it.
+    pub number: u8,
 }
 
 /// Makes a pipe: (ours to read, the container's to write).
@@ -163,6 +132,8 @@ pub trait Beside {
     fn fds(&self) -> Vec<PollFd<'_>>;
     /// Something of that has come, in the same order; false ends the relay.
     fn act(&mut self, ready: &[bool]) -> bool;
+    /// The container wrote this to its stream of that number.
+    fn heard(&mut self, _stream: u8, _bytes: &[u8]) {}
 }
 
 /// Nothing else.
@@ -197,19 +168,20 @@ pub fn until(process: &Pidfd, signals: &mut Signals, streams: &mut Vec<Stream<'_
         let ready: Vec<bool> = fds.iter().map(|f| f.any().unwrap_or(false)).collect();
         drop(fds);
         if ready[1] {
-            signals.pass_on(process);
+            // Nobody else could reach a terminal of ours that was closed.
+            signals.pass_on(process, true);
         }
         let mut index = 2;
         streams.retain_mut(|stream| {
             let is_ready = ready[index];
             index += 1;
-            !is_ready || pump(stream, &mut buffer)
+            !is_ready || pump(stream, &mut buffer, beside)
         });
         if index < others && ready[index] {
             input.take_if(|input| !input.feed(&mut buffer));
         }
         if ready[0] {
-            drain(streams, &mut buffer);
+            drain(streams, &mut buffer, beside);
             return Ok(true);
         }
         if ready[others..].contains(&true) && !beside.act(&ready[others..]) {
@@ -219,11 +191,12 @@ pub fn until(process: &Pidfd, signals: &mut Signals, streams: &mut Vec<Stream<'_
 }
 
 /// Moves one buffer full; false at the end of the stream.
-fn pump(stream: &mut Stream<'_>, buffer: &mut [u8]) -> bool {
+fn pump(stream: &mut Stream<'_>, buffer: &mut [u8], beside: &mut dyn Beside) -> bool {
     match nix::unistd::read(&stream.from, buffer) {
         Ok(0) => false,
         Ok(n) => {
             (stream.to)(&buffer[..n]);
+            beside.heard(stream.number, &buffer[..n]);
             true
         }
         Err(Errno::EINTR | Errno::EAGAIN) => true,
@@ -233,12 +206,12 @@ fn pump(stream: &mut Stream<'_>, buffer: &mut [u8]) -> bool {
 }
 
 /// Reads what is still in the pipes, without waiting for more.
-pub(super) fn drain(streams: &mut [Stream<'_>], buffer: &mut [u8]) {
+pub(super) fn drain(streams: &mut [Stream<'_>], buffer: &mut [u8], beside: &mut dyn Beside) {
     for stream in streams {
         loop {
             let mut fds = [PollFd::new(stream.from.as_fd(), PollFlags::POLLIN)];
             let waiting = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0);
-            if !waiting || !pump(stream, buffer) {
+            if !waiting || !pump(stream, buffer, beside) {
                 break;
             }
         }

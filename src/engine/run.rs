@@ -12,11 +12,13 @@ use super::error::Error;
 use super::hold::{Started, spawn_straight};
 use super::health::Check;
 use super::host::Host;
+use super::log::Log;
 use super::names;
 use super::plan::{Place, Plan};
 use super::relay::Signals;
 use super::network;
 use super::request::{Network, Request};
+use super::restart::Policy;
 use super::seccomp::Filter;
 use super::steps::rootfs::Source;
 use super::volume;
@@ -164,6 +166,13 @@ pub(super) fn write_files(container: &Container, spec: &Spec, request: &Request)
     write("resolv.conf", resolv.as_bytes())
 }
 
+/// True where the foreground takes more than this process: a monitor does the rest, and we attach.
+///
+/// A terminal can be left and come back to; a policy and health checks go on when we have gone.
+pub fn wants_monitor(prepared: &Prepared, request: &Request) -> bool {
+    request.tty || request.restart != Policy::No || prepared.container.record.health.is_some()
+}
+
 /// Starts the container, relays its streams, waits, cleans up. Returns its exit code.
 pub fn foreground(mut prepared: Prepared, request: &Request) -> Result<i32, Error> {
     let mut signals = Signals::block()?;
@@ -215,7 +224,10 @@ pub fn finish(container: &mut Container, code: i32) -> Result<i32, Error> {
 }
 
 fn start_and_wait(prepared: &mut Prepared, request: &Request, signals: &mut Signals) -> Result<i32, Error> {
-    attach::connect(request.tty, request.interactive, signals, |stdio| start(prepared, stdio))
+    // What is removed at its end and written to a pipe is handed over as it is: whoever reads there has it.
+    let passed_on = prepared.container.record.auto_remove && attach::is_pipe(std::io::stdout());
+    let log = (!passed_on).then(|| Log::later(&prepared.container.folder(), &request.log));
+    attach::connect(false, request.interactive, signals, log.as_ref(), |stdio| start(prepared, stdio))
 }
 
 pub(super) fn start(prepared: &mut Prepared, stdio: Vec<OwnedFd>) -> Result<Started, Error> {

@@ -59,7 +59,7 @@ impl Stepwise {
         let Self { mut prepared, mut held, tty, interactive } = self;
         let mut signals = Signals::block()?;
         let last = prepared.plan.steps.last().cloned();
-        let ended = connect(tty, interactive, &mut signals, |stdio| {
+        let ended = connect(tty, interactive, &mut signals, None, |stdio| {
             if let Some(step) = &last {
                 held.carry(step, &stdio)?;
             }

@@ -72,7 +72,7 @@ impl Picture {
         loop {
             let now = Self::take(files);
             let left: Vec<String> = now.0.difference(&self.0).filter(|l| !of_others(l)).map(|l| format!("left behind: {l}")).collect();
-            let gone = self.0.difference(&now.0).filter(|l| !l.starts_with("process ") && !l.starts_with("cgroup ")).map(|l| format!("gone: {l}"));
+            let gone = self.0.difference(&now.0).filter(|l| !["process ", "cgroup ", "link br-", "link ve"].iter().any(|kind| l.starts_with(kind))).map(|l| format!("gone: {l}"));
             let all: Vec<String> = left.into_iter().chain(gone).collect();
             if all.is_empty() || Instant::now() >= end {
                 return all;

@@ -33,8 +33,9 @@ impl Host {
     /// What is there now and was not in `before`, and what is gone; empty when all is as it was.
     pub fn since(&self, before: &Self) -> Vec<String> {
         let more = self.lines.difference(&before.lines).map(|l| format!("left behind: {l}"));
-        // Others may take their own empty cgroups away meanwhile.
-        let gone = before.lines.difference(&self.lines).filter(|l| !l.starts_with("cgroup ")).map(|l| format!("gone: {l}"));
+        // Others may take away meanwhile what is theirs: empty cgroups, networks of engines.
+        let of_others = |l: &str| ["cgroup ", "link br-", "link ve"].iter().any(|kind| l.starts_with(kind));
+        let gone = before.lines.difference(&self.lines).filter(|l| !of_others(l)).map(|l| format!("gone: {l}"));
         more.chain(gone).collect()
     }
 

@@ -29,6 +29,12 @@ pub struct Run {
     /// Run in the background and print the container's id
     #[arg(short, long)]
     detach: bool,
+    /// The keys that leave the container and let it run [default: ctrl-p,ctrl-q]
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
+    /// Pass signals on
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_default_value = true)]
+    sig_proxy: bool,
     /// Print the plan and do nothing
     #[arg(long, conflicts_with = "step")]
     dry_run: bool,
@@ -153,10 +159,11 @@ pub fn run(args: Run, root: &Path) -> Outcome {
         super::whole::needed()?;
     }
     let (dry_run, step, detach) = (args.dry_run, args.step, args.detach);
+    let (keys, sig_proxy) = (super::attach::keys(args.detach_keys.as_deref())?, args.sig_proxy);
     let id_file = args.options.settings.cidfile();
     let (request, image, host) = asked(args.options, detach, root)?;
     // The monitor will enter it, or start it again with what it wrote.
-    if request.detach && (request.restart != Restart::No || Check::effective(&request.health, root, &image).is_some()) {
+    if request.restart != Restart::No || Check::effective(&request.health, root, &image).is_some() {
         super::seal();
     }
     let id_file = settings::id_file(id_file).map_err(boxed)?;
@@ -178,6 +185,9 @@ pub fn run(args: Run, root: &Path) -> Outcome {
         crate::engine::monitor::detached(prepared, &request).map_err(boxed)?;
         println!("{id}");
         return Ok(0);
+    }
+    if !sig_proxy || engine::wants_monitor(&prepared, &request) {
+        return super::attach::accompany(prepared, &request, request.interactive, keys, sig_proxy);
     }
     engine::foreground(prepared, &request).map(clamp).map_err(boxed)
 }

@@ -28,6 +28,9 @@ pub struct Start {
     /// Pass on what is typed or piped here
     #[arg(short, long)]
     interactive: bool,
+    /// The keys that leave the container and let it run [default: ctrl-p,ctrl-q]
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
     /// Containers, by name or id
     #[arg(required = true)]
     containers: Vec<String>,
@@ -70,7 +73,7 @@ pub fn start(args: &Start, root: &Path) -> Outcome {
         let [name] = args.containers.as_slice() else {
             return Err(boxed(Error::Copy { what: "you cannot start and attach multiple containers at once".into(), hint: "skiff start A B, then skiff attach A" }));
         };
-        return super::attach::start(&Container::find(root, name).map_err(boxed)?, args.interactive);
+        return super::attach::start(&Container::find(root, name).map_err(boxed)?, args.interactive, args.detach_keys.as_deref());
     }
     each(&args.containers, |name| begin(Container::find(root, name)?))
 }

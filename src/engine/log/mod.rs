@@ -50,6 +50,11 @@ pub(super) fn rotated(path: &Path, number: u32) -> PathBuf {
 }
 
 impl Log {
+    /// A log whose file is made when the first line comes.
+    pub fn later(folder: &Path, options: &Options) -> Rc<RefCell<Self>> {
+        Rc::new(RefCell::new(Self { path: folder.join("log.json"), options: options.clone(), file: None, size: 0, entries: Vec::new() }))
+    }
+
     /// Opens `log.json` in the container's folder.
     pub fn create(folder: &Path, options: &Options) -> Result<Rc<RefCell<Self>>, SysError> {
         let mut log = Self { path: folder.join("log.json"), options: options.clone(), file: None, size: 0, entries: Vec::new() };
@@ -83,7 +88,7 @@ impl Log {
     pub fn stream<'a>(log: &Rc<RefCell<Self>>, from: OwnedFd, name: &'static str) -> Stream<'a> {
         let log = Rc::clone(log);
         let mut line = Line { log, name, bytes: Vec::new() };
-        Stream { from, to: Box::new(move |bytes| line.add(bytes)) }
+        Stream { from, to: Box::new(move |bytes| line.add(bytes)), number: if name == "stderr" { 2 } else { 1 } }
     }
 
     /// Adds an entry to those on their way.
@@ -103,6 +108,9 @@ impl Log {
 
     /// Writes them. A full disk must not end the container; what could not be written is lost, as in Docker.
     fn write(&mut self) {
+        if self.file.is_none() && !self.options.none && !self.entries.is_empty() {
+            let _ = self.open();
+        }
         if let Some(file) = &mut self.file {
             let _ = file.write_all(&self.entries);
             self.size += self.entries.len() as u64;

@@ -54,7 +54,7 @@ impl Monitor<'_> {
         let asked = start::request_of(&self.prepared.container)?;
         let made = start::ready(&mut self.prepared.container, &asked, &host)?;
         (self.prepared.plan, self.prepared.held) = (made.plan, made.held);
-        self.start(None)
+        self.start(false)
     }
 
     /// The container's life is over.
@@ -65,7 +65,7 @@ impl Monitor<'_> {
     }
 
     fn end_watch(&mut self) {
-        if let Some(watch) = self.watch.take() {
+        if let Some(watch) = self.around.watch.take() {
             watch.end();
         }
     }

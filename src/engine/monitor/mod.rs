@@ -6,17 +6,21 @@
 
 mod again;
 mod checks;
+pub(super) mod door;
 mod watch;
 
+use self::door::Door;
 use super::error::Error;
 use super::health;
 use super::hold::Started;
 use super::log::Log;
-use super::relay::{self, Signals, Stream};
+use super::relay::{self, Beside, Signals, Stream};
 use super::request::Request;
 use super::restart::Backoff;
 use super::run::{self, Prepared};
 use crate::kernel::{OrSys, SysError, pidfd};
+use nix::poll::PollFd;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
@@ -27,16 +31,16 @@ pub fn detached(prepared: Prepared, request: &Request) -> Result<(), Error> {
     begin(prepared, request, None)
 }
 
-/// The same; what is written to the pipe that comes back is the command's standard input, which ends
-/// when that is closed.
-pub fn with_input(prepared: Prepared, request: &Request) -> Result<OwnedFd, Error> {
-    let (read, write) = relay::pipe()?;
-    let ours = write.try_clone().or_sys("make a pipe")?;
-    begin(prepared, request, Some((read, write, ours.as_raw_fd())))?;
+/// The same, with somebody attached from the beginning, by the socket that comes back (see [`door`]).
+/// With `input` its standard input is that one's, and ends with it.
+pub fn attached(prepared: Prepared, request: &Request, input: bool) -> Result<OwnedFd, Error> {
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC).or_sys("make a pair of sockets")?;
+    prepared.container.say("attach", []);
+    begin(prepared, request, Some((theirs, ours.as_raw_fd(), input)))?;
     Ok(ours)
 }
 
-fn begin(mut prepared: Prepared, request: &Request, input: Option<(OwnedFd, OwnedFd, RawFd)>) -> Result<(), Error> {
+fn begin(mut prepared: Prepared, request: &Request, guest: Option<(OwnedFd, RawFd, bool)>) -> Result<(), Error> {
     let (tell, told) = {
         let (read, write) = relay::pipe()?;
         (write, read)
@@ -46,15 +50,15 @@ fn begin(mut prepared: Prepared, request: &Request, input: Option<(OwnedFd, Owne
             drop(told);
             // Its own standard error will be /dev/null; notes travel by the pipe.
             prepared.told = None;
-            // The ends to be written are the other process's, or the input would never end.
-            let input = input.map(|(read, write, copy)| {
-                drop((write, pidfd::own(copy)));
-                read
+            // The other end is the other process's, or nobody would see it leave.
+            let guest = guest.map(|(theirs, ours, input)| {
+                drop(pidfd::own(ours));
+                (theirs, input)
             });
-            pidfd::exit_now(monitor(prepared, request, tell, input))
+            pidfd::exit_now(monitor(prepared, request, tell, guest))
         }
         pidfd::Fork::Parent(_) => {
-            drop(tell);
+            drop((tell, guest));
             let mut text = String::new();
             use std::io::Read;
             std::fs::File::from(told).read_to_string(&mut text).or_sys("hear from the monitor")?;
@@ -75,30 +79,56 @@ struct Monitor<'a> {
     signals: Signals,
     log: Rc<RefCell<Log>>,
     backoff: Backoff,
+    around: Around,
+}
+
+/// What the monitor looks after beside the container's streams.
+#[derive(Default)]
+struct Around {
     /// Who takes over from it.
     watch: Option<watch::Watch>,
+    /// Where `attach` knocks.
+    door: Option<Door>,
+}
+
+impl Beside for Around {
+    fn fds(&self) -> Vec<PollFd<'_>> {
+        self.watch.iter().map(watch::Watch::fd).chain(self.door.iter().flat_map(Beside::fds)).collect()
+    }
+    /// The relay ends when the second process does.
+    fn act(&mut self, ready: &[bool]) -> bool {
+        let (watch, door) = ready.split_at(usize::from(self.watch.is_some()));
+        if let Some(open) = &mut self.door {
+            open.act(door);
+        }
+        !watch.contains(&true)
+    }
+    fn heard(&mut self, stream: u8, bytes: &[u8]) {
+        self.door.iter_mut().for_each(|door| door.heard(stream, bytes));
+    }
 }
 
 /// A container that runs, and its streams.
 struct Running {
     started: Started,
     streams: Vec<Stream<'static>>,
-    /// Its standard input, which stays open for `-i`.
+    /// Its standard input, which stays open for `-d -i`.
     _input: Option<OwnedFd>,
     since: Instant,
 }
 
 /// The monitor: starts the container, says so, logs, waits, starts it again, cleans up.
-fn monitor(mut prepared: Prepared, request: &Request, tell: OwnedFd, input: Option<OwnedFd>) -> i32 {
+fn monitor(mut prepared: Prepared, request: &Request, tell: OwnedFd, guest: Option<(OwnedFd, bool)>) -> i32 {
     let _ = nix::unistd::setsid();
+    let takes_input = guest.as_ref().is_some_and(|(_, input)| *input);
     let _ = prepared.container.attend();
-    let parts = Signals::block().map_err(Error::from).and_then(|signals| Ok((signals, Log::create(&prepared.container.folder(), &request.log)?, leave_terminal()?)));
-    let (signals, log, _) = match parts {
+    let parts = Signals::block().map_err(Error::from).and_then(|signals| Ok((signals, Log::create(&prepared.container.folder(), &request.log)?, leave_terminal()?, Door::of(&prepared.container, request.tty, guest.map(|(guest, _)| guest))?)));
+    let (signals, log, _, door) = match parts {
         Ok(parts) => parts,
         Err(error) => return refuse(&mut prepared, &error, tell),
     };
-    let mut monitor = Monitor { prepared, request, signals, log, backoff: Backoff::default(), watch: None };
-    let mut running = match monitor.start(input) {
+    let mut monitor = Monitor { prepared, request, signals, log, backoff: Backoff::default(), around: Around { watch: None, door } };
+    let mut running = match monitor.start(takes_input) {
         Ok(running) => running,
         Err(error) => return refuse(&mut monitor.prepared, &error, tell),
     };
@@ -106,6 +136,7 @@ fn monitor(mut prepared: Prepared, request: &Request, tell: OwnedFd, input: Opti
     drop(tell);
     loop {
         let code = monitor.attend_to(&mut running);
+        monitor.around.door.iter_mut().for_each(|door| door.say_ended(code));
         running = match monitor.again(code, running.since.elapsed()) {
             Some(next) => next,
             None => return 0,
@@ -124,23 +155,31 @@ fn refuse(prepared: &mut Prepared, error: &Error, tell: OwnedFd) -> i32 {
 
 impl Monitor<'_> {
     /// Starts the container's command.
-    fn start(&mut self, input: Option<OwnedFd>) -> Result<Running, Error> {
-        // Docker keeps standard input open for -i: what `attach` writes comes there, and it does not end.
-        let open = if self.request.interactive && input.is_none() { Some(relay::pipe()?) } else { None };
-        let (mut streams, theirs) = Log::streams(&self.log, self.request.tty)?;
-        let (input, ours) = match (open, input) {
-            (Some((read, write)), _) => (read, Some(write)),
-            (None, Some(read)) => (read, None),
-            (None, None) => (std::fs::File::open("/dev/null").or_sys("open /dev/null")?.into(), None),
+    ///
+    /// Docker keeps standard input open for -d -i: what `attach` writes comes there, and it does not end.
+    /// Where somebody came with it and `takes_input`, it is that one's, and ends with it.
+    fn start(&mut self, takes_input: bool) -> Result<Running, Error> {
+        let (tty, interactive) = (self.request.tty, self.request.interactive);
+        let (mut streams, theirs) = Log::streams(&self.log, tty)?;
+        let (input, mut ours) = if interactive && !tty {
+            let (read, write) = relay::pipe()?;
+            (read, Some(write))
+        } else {
+            (std::fs::File::open("/dev/null").or_sys("open /dev/null")?.into(), None)
         };
-        let stdio = if self.request.tty { Vec::new() } else { std::iter::once(input).chain(theirs).collect() };
+        let stdio = if tty { Vec::new() } else { std::iter::once(input).chain(theirs).collect() };
         if self.prepared.container.record.health.is_some() {
             health::Report::default().write(&self.prepared.container)?;
         }
         let mut started = run::start(&mut self.prepared, stdio)?;
+        let mut given = None;
         if let Some(master) = started.terminal.take() {
+            given = Some((if interactive { door::INPUT } else { door::SIZE }, master.try_clone().or_sys("keep the terminal")?));
             streams = vec![Log::stream(&self.log, master, "stdout")];
+        } else if takes_input {
+            given = ours.take().map(|input| (door::INPUT, input));
         }
+        self.around.door.iter_mut().for_each(|door| door.welcome(given.take(), tty));
         self.show_input(ours.as_ref());
         Ok(Running { started, streams, _input: ours, since: Instant::now() })
     }

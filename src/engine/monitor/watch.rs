@@ -13,7 +13,7 @@
 use super::checks::ends_within;
 use super::{Monitor, Running};
 use crate::engine::container::{Container, Status};
-use crate::engine::relay::{self, Beside};
+use crate::engine::relay;
 use crate::engine::restart::Policy;
 use crate::kernel::SysError;
 use crate::kernel::pidfd::{self, Fork, Pidfd};
@@ -27,20 +27,15 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// Tells its end.
+    pub(super) fn fd(&self) -> PollFd<'_> {
+        PollFd::new(self.process.as_fd(), PollFlags::POLLIN)
+    }
+
     /// Ends it, before the monitor does what it need not see.
     pub(super) fn end(self) {
         let _ = self.process.signal(Signal::SIGKILL);
         let _ = self.process.wait();
-    }
-}
-
-/// The relay ends when the second process does.
-impl Beside for Option<Watch> {
-    fn fds(&self) -> Vec<PollFd<'_>> {
-        self.iter().map(|watch| PollFd::new(watch.process.as_fd(), PollFlags::POLLIN)).collect()
-    }
-    fn act(&mut self, _: &[bool]) -> bool {
-        false
     }
 }
 
@@ -51,7 +46,7 @@ impl Monitor<'_> {
     /// Relays and waits until the command ends: its exit code.
     pub(super) fn attend_to(&mut self, running: &mut Running) -> i32 {
         loop {
-            if let Some(old) = self.watch.take() {
+            if let Some(old) = self.around.watch.take() {
                 old.end();
             }
             let record = &self.prepared.container.record;
@@ -59,13 +54,13 @@ impl Monitor<'_> {
                 match self.be_watched() {
                     // From here on this is the second process.
                     Ok(None) => return self.take_over(running),
-                    Ok(watch) => self.watch = watch,
+                    Ok(watch) => self.around.watch = watch,
                     // Not to be had: the container runs without.
                     Err(_) => {}
                 }
-                let _ = self.prepared.container.attend_with(self.watch.as_ref().map(|w| w.process.pid()));
+                let _ = self.prepared.container.attend_with(self.around.watch.as_ref().map(|w| w.process.pid()));
             }
-            match relay::until(&running.started.process, &mut self.signals, &mut running.streams, &mut None, &mut self.watch) {
+            match relay::until(&running.started.process, &mut self.signals, &mut running.streams, &mut None, &mut self.around) {
                 Ok(false) => {}
                 Ok(true) => return running.started.process.ended().map_or(255, pidfd::exit_code),
                 Err(_) => return 255,
@@ -96,7 +91,7 @@ impl Monitor<'_> {
             return container.record.exit_code;
         }
         let _ = ends_within(&running.started.process, None);
-        relay::drain(&mut running.streams, &mut vec![0; 64 * 1024]);
+        relay::drain(&mut running.streams, &mut vec![0; 64 * 1024], &mut self.around);
         KILLED
     }
 }
