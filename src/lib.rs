@@ -8,6 +8,7 @@
 //! | [`image`] | OCI content: store, layers, references. Knows no process. |
 //! | [`engine`] | skiff: what makes a process a container, step by step. Knows no lesson. |
 //! | [`build`] | Dockerfiles: parser, cache, and the steps to an image. |
+//! | [`compose`] | applications of several containers, as one file says it. |
 //! | [`check`] | verdicts over live kernel state, and the witness. Changes nothing, knows no engine. |
 //! | [`course`] | lessons, exercises and quizzes: model, loader, lint. |
 //! | [`lab`] | the lab VM: packing, booting, its init and channel. |
@@ -23,6 +24,7 @@ pub mod kernel;
 pub mod image;
 pub mod engine;
 pub mod build;
+pub mod compose;
 pub mod check;
 pub mod course;
 pub mod lab;

@@ -26,6 +26,7 @@ pub mod input;
 pub mod inside;
 pub mod keys;
 pub mod life;
+pub mod limits;
 pub mod log;
 pub mod monitor;
 mod mounts;

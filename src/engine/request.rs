@@ -2,6 +2,7 @@
 //! plain values. `config` turns it into an OCI runtime config. Kept as request.json in the container's
 //! folder, so that `start` can do the same again.
 
+use super::error::Error;
 use super::health::Check;
 use super::network::Wish;
 use super::restart::Policy;
@@ -141,4 +142,28 @@ pub struct Request {
     pub told: Option<fn(&str)>,
     /// Where skiff's own program lies on the host, for `init`.
     pub program: PathBuf,
+}
+
+impl Request {
+    /// Heeds one `--security-opt`.
+    pub fn secure(&mut self, text: &str) -> Result<(), Error> {
+        match text.split_once(['=', ':']).unwrap_or((text, "true")) {
+            ("no-new-privileges", "true") => self.no_new_privileges = true,
+            ("no-new-privileges", "false") => self.no_new_privileges = false,
+            ("seccomp", "unconfined") => self.seccomp = Seccomp::Unconfined,
+            ("seccomp", "builtin") => self.seccomp = Seccomp::Default,
+            ("seccomp", file) => self.seccomp = Seccomp::Profile(file.into()),
+            ("systempaths", "unconfined") => self.unmasked = true,
+            ("apparmor", "unconfined") | ("label", "disable") => {}
+            _ => {
+                return Err(Error::Option {
+                    option: "--security-opt",
+                    value: text.to_owned(),
+                    reason: "it is none of no-new-privileges, seccomp=…, systempaths=unconfined".into(),
+                    example: "--security-opt no-new-privileges",
+                });
+            }
+        }
+        Ok(())
+    }
 }

@@ -8,11 +8,12 @@ use super::config::{self, Names};
 use super::container::{Container, Record, Status};
 use super::error::Error;
 use super::host::Host;
-use super::request::Request;
+use super::request::{Network, Request};
 use super::run::{self, Made, Prepared};
 use super::volume;
 use crate::image::{Image, Store};
 use crate::kernel::OrSys;
+use crate::kernel::ns::Ns;
 use std::fs;
 use std::path::Path;
 
@@ -42,6 +43,16 @@ pub fn request_of(container: &Container) -> Result<Request, Error> {
     let request: Request = serde_json::from_slice(&text).map_err(|e| Error::Damaged { path, reason: e.to_string() })?;
     // It may lie elsewhere by now.
     Ok(Request { program: crate::kernel::sealed::program()?, ..request })
+}
+
+/// Lets a container that does not run have the network of one that does, from its next start on.
+pub fn share_network(container: &mut Container, other: &Container) -> Result<(), Error> {
+    let path = Ns::Net.path(super::life::process(other)?.pid());
+    let mut request = request_of(container)?;
+    request.network = Network::At(path);
+    request.lookup.like = Some(other.id().to_owned());
+    run::keep_request(container, &request)?;
+    container.change(|record| record.lookup = request.lookup.clone())
 }
 
 /// Takes a container that does not run and makes it ready to be started; `None` if it runs already.

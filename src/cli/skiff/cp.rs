@@ -22,14 +22,14 @@ use std::path::{Path, PathBuf};
 pub struct Cp {
     /// Keep the owners of the files
     #[arg(short, long)]
-    archive: bool,
+    pub(super) archive: bool,
     /// Copy what a link leads to, if the source is one
     #[arg(short = 'L', long)]
-    follow_link: bool,
+    pub(super) follow_link: bool,
     /// CONTAINER:PATH, a path of the host, or - for a tar archive on standard input
-    source: String,
+    pub(super) source: String,
     /// The same; - is a tar archive on standard output
-    target: String,
+    pub(super) target: String,
 }
 
 /// Either end of a copy.

@@ -84,7 +84,7 @@ pub fn follow(container: &Container, reader: &mut Reader, news: &News, printer: 
 }
 
 /// A time as Docker takes it, in the form in which entries have theirs.
-fn moment(flag: &'static str, text: &str) -> Result<String, Error> {
+pub(super) fn moment(flag: &'static str, text: &str) -> Result<String, Error> {
     time(flag, text).map(|t| humantime::format_rfc3339_nanos(t).to_string())
 }
 

@@ -3,6 +3,7 @@
 mod about;
 mod attach;
 mod build;
+mod compose;
 mod cp;
 mod document;
 mod events;
@@ -123,6 +124,8 @@ enum More {
     /// Look after what builds have kept
     #[command(subcommand)]
     Builder(build::Builder),
+    /// Run an application of several containers, as one file says it
+    Compose(Box<compose::Compose>),
     /// The container of one RUN (what build starts)
     #[command(hide = true)]
     BuildRun,
@@ -255,10 +258,10 @@ fn all(command: Command, root: &Path) -> Outcome {
 }
 
 fn more(command: More, root: &Path) -> Outcome {
-    if matches!(command, More::Step(_) | More::BuildRun | More::Cp(_)) || matches!(&command, More::System(life::System::Resume)) || matches!(&command, More::Container(group) if group.enters()) {
+    if matches!(command, More::Step(_) | More::BuildRun | More::Compose(_) | More::Cp(_)) || matches!(&command, More::System(life::System::Resume)) || matches!(&command, More::Container(group) if group.enters()) {
         seal();
     }
-    let serves = matches!(&command, More::Registry(command) if command.serves());
+    let serves = matches!(&command, More::Registry(command) if command.serves()) || matches!(&command, More::Compose(command) if !command.only_prints());
     if !serves && !matches!(command, More::Step(_) | More::BuildRun | More::Cp(_)) && !matches!(&command, More::System(life::System::Resume)) && !matches!(&command, More::Container(group) if group.stays()) {
         end_with_the_reader();
     }
@@ -266,6 +269,7 @@ fn more(command: More, root: &Path) -> Outcome {
         More::Step(args) => step::run(args, root),
         More::Build(args) => build::run(*args, root),
         More::Builder(args) => build::builder(&args, root),
+        More::Compose(args) => compose::run(*args, root),
         More::BuildRun => crate::build::run::child(root).map(|()| 0).map_err(boxed),
         More::Images(args) => images::run(args, root),
         More::Registry(args) => registry::run(&args, root),

@@ -5,7 +5,8 @@ use super::{Outcome, boxed, clamp};
 use crate::engine::error::Error;
 use crate::engine::health::Check;
 use crate::engine::host::Host;
-use crate::engine::request::{Request, Seccomp};
+use crate::engine::limits::{Wanted, limits};
+use crate::engine::request::Request;
 use crate::engine::restart::Policy as Restart;
 use crate::engine::run as engine;
 use crate::image::registry::Policy;
@@ -13,7 +14,6 @@ use crate::image::registry::manifest::Platform;
 use crate::image::{Image, Store};
 use crate::kernel::rlimit::Rlimit;
 use crate::kernel::{Explain, OrSys};
-use crate::kernel::cgroup::{Amount, Limits, Quota};
 use crate::kernel::units;
 use crate::image::Progress;
 use clap::Args;
@@ -264,61 +264,13 @@ fn request(args: Options, root: &Path) -> Result<Request, Error> {
     }
     args.mounts.ask(&mut request)?;
     for opt in &args.security_opt {
-        security(opt, &mut request)?;
+        request.secure(opt)?;
     }
     Ok(request)
 }
 
 pub(super) fn option(option: &'static str, value: &str, reason: &str, example: &'static str) -> Error {
     Error::Option { option, value: value.to_owned(), reason: reason.to_owned(), example }
-}
-
-/// Limits as they are typed.
-pub(super) struct Wanted<'a> {
-    pub(super) memory: Option<&'a str>,
-    pub(super) memory_swap: Option<&'a str>,
-    pub(super) cpus: Option<&'a str>,
-    pub(super) cpu_shares: Option<u64>,
-    pub(super) pids: Option<i64>,
-}
-
-pub(super) fn limits(args: &Wanted<'_>) -> Result<Limits, Error> {
-    let bytes = |flag, text: &str| units::bytes(text).map_err(|reason| option(flag, text, &reason.to_string(), "--memory 64m (b, k, m, g)"));
-    let mut limits = Limits::default();
-    if let Some(text) = args.memory {
-        let size = bytes("--memory", text)?;
-        if size < 6 << 20 {
-            return Err(option("--memory", text, "the smallest is 6m, or nothing could start", "--memory 64m"));
-        }
-        limits.memory = Some(Amount::Of(size));
-        limits.memory_swap = crate::engine::defaults::memory_swap(limits.memory, crate::engine::host::layout()?.counts_swap());
-    }
-    match args.memory_swap {
-        None => {}
-        Some("-1") => limits.memory_swap = Some(Amount::Unlimited),
-        Some(text) => {
-            let swap = bytes("--memory-swap", text)?;
-            match limits.memory {
-                Some(Amount::Of(memory)) if swap < memory => {
-                    return Err(option("--memory-swap", text, "it is memory and swap together, so it cannot be less than --memory", "-m 64m --memory-swap 128m"));
-                }
-                Some(_) => limits.memory_swap = Some(Amount::Of(swap)),
-                None => return Err(option("--memory-swap", text, "it needs --memory beside it", "-m 64m --memory-swap 128m")),
-            }
-        }
-    }
-    if let Some(text) = args.cpus {
-        let cpus = text.parse::<f64>().ok().filter(|c| c.is_finite() && *c >= 0.01);
-        let online = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-        match cpus {
-            Some(cpus) if cpus <= online => limits.cpus = Some(Quota::of_cpus(cpus)),
-            Some(_) => return Err(option("--cpus", text, &format!("this machine has {online} CPUs"), "--cpus 0.5")),
-            None => return Err(option("--cpus", text, "it is not a number from 0.01 on", "--cpus 0.5")),
-        }
-    }
-    limits.cpu_shares = args.cpu_shares.filter(|s| *s != 0);
-    limits.pids = args.pids.map(|n| u64::try_from(n).ok().filter(|n| *n > 0).map_or(Amount::Unlimited, Amount::Of));
-    Ok(limits)
 }
 
 /// Files first, then -e, so that the command line has the last word.
@@ -354,25 +306,4 @@ pub(super) fn taken(setting: &str) -> Option<String> {
         return Some(setting.to_owned());
     }
     std::env::var(setting).ok().map(|value| format!("{setting}={value}"))
-}
-
-fn security(text: &str, request: &mut Request) -> Result<(), Error> {
-    match text.split_once(['=', ':']).unwrap_or((text, "true")) {
-        ("no-new-privileges", "true") => request.no_new_privileges = true,
-        ("no-new-privileges", "false") => request.no_new_privileges = false,
-        ("seccomp", "unconfined") => request.seccomp = Seccomp::Unconfined,
-        ("seccomp", "builtin") => request.seccomp = Seccomp::Default,
-        ("seccomp", file) => request.seccomp = Seccomp::Profile(file.into()),
-        ("systempaths", "unconfined") => request.unmasked = true,
-        ("apparmor", "unconfined") | ("label", "disable") => {}
-        _ => {
-            return Err(option(
-                "--security-opt",
-                text,
-                "it is none of no-new-privileges, seccomp=…, systempaths=unconfined",
-                "--security-opt no-new-privileges",
-            ));
-        }
-    }
-    Ok(())
 }

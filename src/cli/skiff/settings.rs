@@ -7,7 +7,7 @@ use crate::engine::health::{self, Check};
 use crate::engine::{life, log};
 use crate::engine::request::Request;
 use crate::engine::restart::Policy;
-use crate::kernel::{OrSys, SysError, units};
+use crate::kernel::{OrSys, SysError};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -73,26 +73,10 @@ impl Settings {
             life::signal_number(signal)?;
         }
         request.health = self.health();
-        request.log = self.log()?;
+        request.log = log::Options::read(&self.log_driver, &self.log_opt)?;
         request.stop_signal = self.stop_signal;
         request.stop_timeout = self.stop_timeout;
         Ok(())
-    }
-
-    fn log(&self) -> Result<log::Options, Error> {
-        let mut options = log::Options { none: self.log_driver == "none", ..log::Options::default() };
-        for text in &self.log_opt {
-            let bad = |reason: &str| option("--log-opt", text, reason, "--log-opt max-size=10m --log-opt max-file=3");
-            match text.split_once('=') {
-                Some(("max-size", size)) => options.max_size = units::bytes(size).map_err(|e| bad(&e.to_string()))?,
-                Some(("max-file", number)) => options.max_file = number.parse().ok().filter(|n| *n > 0).ok_or_else(|| bad("it is a number from 1 on"))?,
-                _ => return Err(bad("its key is max-size or max-file")),
-            }
-        }
-        if options.max_file > 1 && options.max_size == 0 {
-            return Err(option("--log-opt", "max-file", "it needs max-size beside it", "--log-opt max-size=10m --log-opt max-file=3"));
-        }
-        Ok(options)
     }
 
     fn health(&self) -> Check {

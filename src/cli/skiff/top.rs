@@ -18,6 +18,13 @@ pub struct Top {
     words: Vec<String>,
 }
 
+impl Top {
+    /// The processes of this container.
+    pub(super) fn of(container: &str) -> Self {
+        Self { words: vec![container.to_owned()] }
+    }
+}
+
 /// Docker's columns are this wide at least, and so far apart.
 const WIDTH: usize = 20;
 const SPACE: usize = 3;

@@ -1,8 +1,8 @@
 //! `skiff update`: limits and restart policy of containers, while they run.
 
-use super::run::Wanted;
 use super::{Outcome, boxed, each};
 use crate::engine::container::Container;
+use crate::engine::limits::{Wanted, limits};
 use crate::engine::restart::Policy;
 use crate::engine::update;
 use clap::Args;
@@ -43,6 +43,6 @@ pub fn run(args: &Update, root: &Path) -> Outcome {
         cpu_shares: args.cpu_shares,
         pids: args.pids_limit,
     };
-    let limits = super::run::limits(&wanted).map_err(boxed)?;
+    let limits = limits(&wanted).map_err(boxed)?;
     each(&args.containers, |name| update::update(&mut Container::find(root, name)?, &limits, args.restart))
 }

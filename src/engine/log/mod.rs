@@ -7,8 +7,9 @@
 
 pub mod read;
 
+use super::error::Error;
 use super::relay::{self, Stream};
-use crate::kernel::{OrSys, SysError};
+use crate::kernel::{OrSys, SysError, units};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
@@ -28,6 +29,25 @@ pub struct Options {
     pub max_size: u64,
     /// Files that are kept, the one that is written among them; 0 is one.
     pub max_file: u32,
+}
+
+impl Options {
+    /// As `--log-driver` and `--log-opt` say it.
+    pub fn read(driver: &str, options: &[String]) -> Result<Self, Error> {
+        let mut read = Self { none: driver == "none", ..Self::default() };
+        let bad = |text: &str, reason: &str| Error::Option { option: "--log-opt", value: text.to_owned(), reason: reason.to_owned(), example: "--log-opt max-size=10m --log-opt max-file=3" };
+        for text in options {
+            match text.split_once('=') {
+                Some(("max-size", size)) => read.max_size = units::bytes(size).map_err(|e| bad(text, &e.to_string()))?,
+                Some(("max-file", number)) => read.max_file = number.parse().ok().filter(|n| *n > 0).ok_or_else(|| bad(text, "it is a number from 1 on"))?,
+                _ => return Err(bad(text, "its key is max-size or max-file")),
+            }
+        }
+        if read.max_file > 1 && read.max_size == 0 {
+            return Err(bad("max-file", "it needs max-size beside it"));
+        }
+        Ok(read)
+    }
 }
 
 /// The log of one container.

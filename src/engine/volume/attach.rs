@@ -28,6 +28,9 @@ pub struct Asked {
     pub labels: BTreeMap<String, String>,
     /// Options of the driver, of a volume that is made for this.
     pub options: BTreeMap<String, String>,
+    /// An anonymous one of the container that this one takes the place of: it stays anonymous.
+    #[serde(default)]
+    pub inherited: bool,
 }
 
 /// Where a mount's content comes from.
@@ -145,7 +148,7 @@ fn point(root: &Path, asked: &Asked, take: &mut dyn FnMut(&Volume) -> Result<Vol
         Some(name) => name.clone(),
         None => find::fresh_id()?,
     };
-    let volume = take(&Volume { labels: asked.labels.clone(), options: asked.options.clone(), anonymous: asked.name.is_none(), ..Volume::new(&name) })?;
+    let volume = take(&Volume { labels: asked.labels.clone(), options: asked.options.clone(), anonymous: asked.name.is_none() || asked.inherited, ..Volume::new(&name) })?;
     Ok(MountPoint {
         kind: Origin::Volume,
         source: Volumes::open(root).data(&name),
@@ -154,7 +157,7 @@ fn point(root: &Path, asked: &Asked, take: &mut dyn FnMut(&Volume) -> Result<Vol
         read_only: asked.read_only,
         propagation: None,
         copy: !asked.no_copy,
-        anonymous: asked.name.is_none(),
+        anonymous: asked.name.is_none() || asked.inherited,
         device: !volume.options.is_empty(),
     })
 }

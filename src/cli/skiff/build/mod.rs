@@ -24,55 +24,80 @@ use std::sync::Arc;
 pub struct Build {
     /// The Dockerfile, - for standard input [default: Dockerfile in the context]
     #[arg(short, long, value_name = "FILE")]
-    file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
     /// The image's name; may be given several times
     #[arg(short, long, value_name = "NAME")]
-    tag: Vec<String>,
+    pub(super) tag: Vec<String>,
     /// Build this stage and what it needs
     #[arg(long, value_name = "STAGE")]
-    target: Option<String>,
+    pub(super) target: Option<String>,
     /// Set an ARG; without a value, take ours
     #[arg(long, value_name = "NAME[=VALUE]")]
-    build_arg: Vec<String>,
+    pub(super) build_arg: Vec<String>,
     /// Set a label of the image
     #[arg(long, value_name = "NAME=VALUE")]
-    label: Vec<String>,
+    pub(super) label: Vec<String>,
     /// Do every step again
     #[arg(long)]
-    no_cache: bool,
+    pub(super) no_cache: bool,
     /// Ask a registry for newer base images
     #[arg(long)]
-    pull: bool,
+    pub(super) pull: bool,
     /// Say for each step why it was, or was not, taken from the cache
     #[arg(long)]
-    explain: bool,
+    pub(super) explain: bool,
     /// How to show progress
     #[arg(long, value_name = "KIND", default_value = "auto", value_parser = ["auto", "plain", "tty", "quiet"])]
-    progress: String,
+    pub(super) progress: String,
     /// Print the image's ID, and nothing else
     #[arg(short, long)]
-    quiet: bool,
+    pub(super) quiet: bool,
     /// Write the image's ID to a file
     #[arg(long, value_name = "FILE")]
-    iidfile: Option<PathBuf>,
+    pub(super) iidfile: Option<PathBuf>,
     /// A file or variable for RUN --mount=type=secret: id=NAME[,src=FILE|,env=NAME]
     #[arg(long, value_name = "OPTIONS")]
-    secret: Vec<String>,
+    pub(super) secret: Vec<String>,
     /// The network of RUN: default (the bridge; the host's without root), host, none, or a network's name
     #[arg(long, value_name = "NETWORK", default_value = "default")]
-    network: String,
+    pub(super) network: String,
     /// A line of /etc/hosts for RUN: NAME:ADDRESS
     #[arg(long, value_name = "NAME:ADDRESS")]
-    add_host: Vec<String>,
+    pub(super) add_host: Vec<String>,
     /// The platform; only this machine's own
     #[arg(long, value_name = "PLATFORM")]
-    platform: Option<String>,
+    pub(super) platform: Option<String>,
     /// As with Docker: containers of RUN are always removed
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true")]
-    rm: Option<String>,
+    pub(super) rm: Option<String>,
     /// The context: a folder, or - for an archive (or a Dockerfile) on standard input
     #[arg(value_name = "CONTEXT")]
-    context: String,
+    pub(super) context: String,
+}
+
+impl Build {
+    /// A build of this context, with nothing else asked for.
+    pub(super) fn at(context: &str) -> Self {
+        Self {
+            file: None,
+            tag: Vec::new(),
+            target: None,
+            build_arg: Vec::new(),
+            label: Vec::new(),
+            no_cache: false,
+            pull: false,
+            explain: false,
+            progress: "auto".into(),
+            quiet: false,
+            iidfile: None,
+            secret: Vec::new(),
+            network: "default".into(),
+            add_host: Vec::new(),
+            platform: None,
+            rm: None,
+            context: context.to_owned(),
+        }
+    }
 }
 
 /// `skiff builder …`.

@@ -107,7 +107,7 @@ pub fn commit(args: &Commit, root: &Path) -> Outcome {
 }
 
 /// The image that a container was made from, whatever its name stands for by now.
-pub(super) fn image_of(root: &Path, record: &Record) -> Result<Image, Box<dyn Explain>> {
+pub(in super::super) fn image_of(root: &Path, record: &Record) -> Result<Image, Box<dyn Explain>> {
     let store = Store::open(root);
     store.resolve(&record.image_digest).or_else(|_| store.resolve(&record.image)).map_err(boxed)
 }

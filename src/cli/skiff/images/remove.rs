@@ -36,6 +36,13 @@ pub struct Prune {
     filter: Vec<String>,
 }
 
+impl Rmi {
+    /// These, if nothing uses them.
+    pub(in super::super) fn of(images: Vec<String>) -> Self {
+        Self { force: false, images }
+    }
+}
+
 /// Removes images; goes on after an error, as Docker does.
 pub fn rmi(args: &Rmi, root: &Path) -> Outcome {
     let mut code = 0;
