@@ -3,7 +3,8 @@
 use super::super::{Outcome, boxed, clamp, cp as plain, run::taken};
 use super::Session;
 use crate::engine::attach::{attached, detached};
-use crate::engine::enter::{Request, enter};
+use crate::engine::enter::{Request, ended, enter};
+use crate::engine::find::fresh_id;
 use crate::engine::host::Host;
 use clap::Args;
 use std::io::IsTerminal;
@@ -77,11 +78,15 @@ pub fn exec(session: &Session<'_>, args: Exec) -> Outcome {
         user: args.user,
         tty,
         privileged: args.privileged,
+        id: fresh_id().map_err(boxed)?,
     };
+    let start = |stdio| enter(&found.container, &request, stdio, &host);
     if args.detach {
-        return detached(false, |stdio| enter(&found.container, &request, stdio, &host)).map(|()| 0).map_err(boxed);
+        return detached(false, start, |code| ended(&found.container, &request, code)).map(|()| 0).map_err(boxed);
     }
-    attached(tty, true, |stdio| enter(&found.container, &request, stdio, &host)).map(clamp).map_err(boxed)
+    let code = attached(tty, true, start).map_err(boxed)?;
+    ended(&found.container, &request, code);
+    Ok(clamp(code))
 }
 
 /// Copies files.

@@ -12,9 +12,11 @@ use crate::compose::service::Maker;
 use crate::compose::up::share;
 use crate::engine::find::fresh_id;
 use crate::engine::host::Host;
+use crate::engine::keys::Keys;
 use crate::engine::network::Published;
 use crate::engine::request::{Network, Request};
 use crate::engine::restart::Policy;
+use crate::engine::run::Prepared;
 use crate::engine::{monitor, run as engine, start};
 use crate::image::Image;
 use clap::Args;
@@ -130,11 +132,16 @@ fn go(session: &Session<'_>, project: &Project, name: &str, (request, image, hos
     written.and_then(|()| share(session.root, &project.name, service, &mut container)).inspect_err(|_| container.remove_with(true)).map_err(boxed)?;
     let shown = container.name().to_owned();
     let Some((prepared, request)) = start::again(container, host).map_err(boxed)? else { return Ok(0) };
-    let request = Request { told: Some(note), ..request };
+    // One that cannot be started leaves nothing.
+    let (prepared, request) = (Prepared { keep: false, ..prepared }, Request { told: Some(note), ..request });
     if request.detach {
         monitor::detached(prepared, &request).map_err(boxed)?;
         println!("{shown}");
         return Ok(0);
+    }
+    if engine::wants_monitor(&prepared, &request) {
+        let input = request.interactive;
+        return super::super::attach::accompany(prepared, &request, input, Keys::default(), true);
     }
     engine::foreground(prepared, &request).map(clamp).map_err(boxed)
 }
