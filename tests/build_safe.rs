@@ -131,6 +131,9 @@ fn an_archive_reads_no_file_of_the_host() {
     bench.write(".dockerignore", "a\n!\n");
     let said = bench.refused(&[]);
     assert!(said.ends_with("/.dockerignore: illegal exclusion pattern: \"!\"\n  try: ! before a pattern takes back what it matches\n"), "{said}");
+    bench.write(".dockerignore", "a\n!b[\n");
+    let said = bench.refused(&[]);
+    assert!(said.ends_with("/.dockerignore: syntax error in pattern: \"b[\"\n  try: close each [ with ], or write \\[ for the letter\n"), "{said}");
     assert_eq!(bench.left(), [""; 0]);
 }
 

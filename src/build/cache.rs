@@ -20,7 +20,7 @@ use crate::image::Store;
 use crate::kernel::{OrSys, SysError};
 use oci_spec::image::{Descriptor, Digest};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -191,6 +191,29 @@ pub struct Pruned {
     pub bytes: u64,
 }
 
+/// What a prune would remove: as many records, and so many bytes. `None` where nothing was ever built.
+pub fn held(root: &Path) -> Option<(usize, u64)> {
+    let folder = root.join("build");
+    if !folder.exists() {
+        return None;
+    }
+    let made = made(&folder);
+    let store = Store::open(root);
+    let images = store.entries().unwrap_or_default().into_iter().filter_map(|e| store.image(&e.digest).ok());
+    let needed: BTreeSet<_> = images.flat_map(|i| i.manifest.layers().clone()).map(|l| l.digest().to_string()).collect();
+    let layers = made.iter().filter_map(|(_, layer)| layer.as_ref()).map(|l| (l.descriptor.digest().to_string(), l.descriptor.size()));
+    let layers: BTreeMap<_, _> = layers.collect();
+    let free: u64 = layers.iter().filter(|(digest, _)| !needed.contains(*digest)).map(|(_, size)| size).sum();
+    Some((made.len(), free + size(&folder.join("mounts"))))
+}
+
+/// Each record's file, and the layer that its step made.
+fn made(folder: &Path) -> Vec<(PathBuf, Option<Layer>)> {
+    let files = fs::read_dir(folder.join("cache")).into_iter().flatten().flatten().map(|e| e.path());
+    let layer = |path: &Path| serde_json::from_slice::<Made>(&fs::read(path).ok()?).ok()?.layer?.layer();
+    files.map(|path| (path.clone(), layer(&path))).collect()
+}
+
 /// Removes what builds have kept: records, cache mounts, and the layers that no image has. Waits for
 /// builds that go on.
 pub fn prune(root: &Path) -> Result<Pruned, Error> {
@@ -204,12 +227,8 @@ pub fn prune(root: &Path) -> Result<Pruned, Error> {
     super::run::sweep(root);
     let store = Store::open(root);
     let mut layers = BTreeMap::new();
-    for entry in fs::read_dir(folder.join("cache")).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let made: Option<Made> = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        if let Some(layer) = made.and_then(|m| m.layer).and_then(|n| n.layer()) {
-            layers.insert(layer.diff_id.to_string(), layer);
-        }
+    for (path, layer) in made(&folder) {
+        layers.extend(layer.map(|l| (l.diff_id.to_string(), l)));
         pruned.keys.extend(path.file_stem().map(|n| n.to_string_lossy().into_owned()));
         fs::remove_file(&path).or_sys_with(|| format!("remove {}", path.display()))?;
     }

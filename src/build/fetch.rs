@@ -25,6 +25,13 @@ pub fn is_url(source: &str) -> bool {
     source.starts_with("http://") || source.starts_with("https://")
 }
 
+/// True for what Docker clones: a git repository's URL. Over http that is one whose path ends with `.git`.
+pub fn is_repository(source: &str) -> bool {
+    let path = source.split(['?', '#']).next().unwrap_or(source);
+    let ssh = source.split_once('@').is_some_and(|(user, rest)| user == "git" && rest.contains(':'));
+    ssh || source.starts_with("git://") || source.starts_with("ssh://") || (is_url(source) && path.ends_with(".git"))
+}
+
 /// The name of the file behind a URL: its last part, without a query; empty where that is no file's.
 pub fn name(url: &str) -> &str {
     let name = last(url);
@@ -84,7 +91,17 @@ fn in_words(error: &ureq::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::name;
+    use super::{is_repository, name};
+
+    #[test]
+    fn a_repository_is_told_from_a_file() {
+        for (source, repository) in [
+            ("https://h/a/b.git", true), ("http://h/b.git#v1:sub", true), ("git@h:a/b", true), ("git://h/b", true), ("ssh://git@h/b", true),
+            ("https://h/a/b", false), ("https://h/x?y=.git", false), ("b.git", false), ("git@file", false),
+        ] {
+            assert_eq!(is_repository(source), repository, "{source}");
+        }
+    }
 
     #[test]
     fn a_file_is_called_by_the_last_part_of_its_url() {

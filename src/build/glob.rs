@@ -82,31 +82,74 @@ fn run(pattern: &[char], name: &[char], separator: Option<char>) -> bool {
     true
 }
 
+/// `[a-z]`, `[^\]x]`.
+pub struct Class {
+    /// `^`: what is not in it.
+    negated: bool,
+    /// From and to; one character is both.
+    ranges: Vec<(char, char)>,
+    /// How many characters of the pattern it is.
+    pub length: usize,
+}
+
+impl Class {
+    /// The class that a pattern begins with; `None` where it is broken: never closed, empty, a range
+    /// without an end (Go's filepath.Match, ErrBadPattern).
+    pub fn read(pattern: &[char]) -> Option<Self> {
+        let negated = pattern.get(1) == Some(&'^');
+        let mut at = 1 + usize::from(negated);
+        let mut ranges = Vec::new();
+        while ranges.is_empty() || pattern.get(at)? != &']' {
+            let low = member(pattern, &mut at)?;
+            let is_range = pattern.get(at)? == &'-';
+            at += usize::from(is_range);
+            ranges.push((low, if is_range { member(pattern, &mut at)? } else { low }));
+        }
+        Some(Self { negated, ranges, length: at + 1 })
+    }
+}
+
+/// One character of a class, and on past it.
+fn member(pattern: &[char], at: &mut usize) -> Option<char> {
+    match pattern.get(*at)? {
+        '-' | ']' => return None,
+        '\\' => *at += 1,
+        _ => {}
+    }
+    *at += 1;
+    pattern.get(*at - 1).copied()
+}
+
+/// Whether Go's filepath.Match takes a pattern: each class is whole, and after `\` something follows.
+pub fn is_sound(pattern: &str) -> bool {
+    let all: Vec<char> = pattern.chars().collect();
+    let mut at = 0;
+    while let Some(c) = all.get(at) {
+        at += match c {
+            '[' => match Class::read(&all[at..]) {
+                Some(class) => class.length,
+                None => return false,
+            },
+            '\\' if at + 1 == all.len() => return false,
+            '\\' => 2,
+            _ => 1,
+        };
+    }
+    true
+}
+
 /// How much of the pattern's beginning matches this one character.
 fn one(pattern: &[char], c: char, separator: Option<char>) -> Option<usize> {
     match pattern.first()? {
         '?' => (Some(c) != separator).then_some(1),
         '\\' if pattern.len() > 1 => (pattern[1] == c).then_some(2),
         '[' => {
-            let close = pattern.iter().skip(2).position(|c| *c == ']').map(|i| i + 2);
-            let Some(close) = close else { return (c == '[').then_some(1) };
-            let set = &pattern[1..close];
-            let (negated, set) = match set.first() {
-                Some('^' | '!') => (true, &set[1..]),
-                _ => (false, set),
-            };
-            let mut found = false;
-            let mut i = 0;
-            while i < set.len() {
-                if set.get(i + 1) == Some(&'-') && i + 2 < set.len() {
-                    found |= (set[i]..=set[i + 2]).contains(&c);
-                    i += 3;
-                } else {
-                    found |= set[i] == c;
-                    i += 1;
-                }
-            }
-            (found != negated && Some(c) != separator).then_some(close + 1)
+            let Some(class) = Class::read(pattern) else { return (c == '[').then_some(1) };
+            // `!` is the shell's: Go, and so Docker, has `^` alone.
+            let shell = separator.is_none() && !class.negated && class.ranges.first() == Some(&('!', '!')) && class.ranges.len() > 1;
+            let ranges = &class.ranges[usize::from(shell)..];
+            let found = ranges.iter().any(|(low, high)| (*low..=*high).contains(&c));
+            (found != (class.negated || shell) && Some(c) != separator).then_some(class.length)
         }
         literal => (*literal == c).then_some(1),
     }
@@ -114,7 +157,18 @@ fn one(pattern: &[char], c: char, separator: Option<char>) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{is_sound, matches, without_prefix};
+
+    #[test]
+    fn a_broken_pattern_is_told_from_a_sound_one() {
+        for sound in ["", "a*?", "[a-z]", "[^a]", "[\\]]", "\\[", "]", "-", "[!a]"] {
+            assert!(is_sound(sound), "{sound}");
+        }
+        for broken in ["[", "[a", "[]", "[]a]", "[^]", "[a-]", "[-a]", "a\\", "[\\", "x[a-\\"] {
+            assert!(!is_sound(broken), "{broken}");
+        }
+        assert_eq!(without_prefix("bx", "[!a]", false), "x", "in a shell's pattern ! is a no");
+    }
 
     #[test]
     fn patterns_match_within_one_folder() {
@@ -130,6 +184,11 @@ mod tests {
             ("\\*", "x", false),
             ("*", "", true),
             ("[", "[", true),
+            ("[!a]x", "ax", true),
+            ("[!a]x", "bx", false),
+            ("[\\]]", "]", true),
+            ("[a\\-c]", "b", false),
+            ("[^]", "[^]", true),
         ] {
             assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
         }

@@ -47,6 +47,9 @@ impl Ignore {
                 return Err("illegal exclusion pattern: \"!\"".into());
             }
             let path = cleaned(path);
+            if !glob::is_sound(&path) {
+                return Err(format!("syntax error in pattern: {path:?}"));
+            }
             // The root itself cannot be left out.
             if !path.is_empty() {
                 patterns.push(Pattern { back, signs: signs(&path) });
@@ -161,7 +164,7 @@ fn signs(pattern: &str) -> Vec<Sign> {
                 continue;
             }
             '\\' if at + 1 < all.len() => 2,
-            '[' => all[at..].iter().skip(2).position(|c| *c == ']').map_or(1, |close| close + 3),
+            '[' => glob::Class::read(&all[at..]).map_or(1, |class| class.length),
             _ => 1,
         };
         signs.push(Sign::One(all[at..at + length].iter().collect()));
@@ -225,6 +228,7 @@ mod tests {
         ] {
             assert_eq!(Ignore::parse(pattern).unwrap().excludes(path), out, "{pattern} {path}");
         }
+        assert_eq!(Ignore::parse("a\n[a\n"), Err("syntax error in pattern: \"[a\"".into()));
         assert_eq!(Ignore::parse("a\n!\n"), Err("illegal exclusion pattern: \"!\"".into()));
         let below = |pattern: &str, folder: &str| Ignore::parse(pattern).unwrap().may_take_back_below(folder);
         assert!(below("!a/*/c", "a/b") && !below("!a/*/c", "a/b/c") && !below("!a/b", "x") && below("!**/c", "x/y") && below("!a/**", "a/b"));

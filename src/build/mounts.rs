@@ -144,7 +144,7 @@ impl Fields {
             "cache" => {
                 let target = target.ok_or_else(|| needed("cache"))?;
                 if self.from.is_some() || self.source.is_some() {
-                    return Err("a cache begins empty here: from and source are not there".into());
+                    return Err("caches begin empty here: from and source are not done".into());
                 }
                 let sharing = match self.sharing.as_deref() {
                     None | Some("shared") => Sharing::Shared,
@@ -165,7 +165,7 @@ impl Fields {
                 Mount { kind, target }
             }
             "tmpfs" => Mount { kind: Kind::Tmpfs { size: self.size }, target: target.ok_or_else(|| needed("tmpfs"))? },
-            "ssh" => return Err("a mount of the type ssh is not there: it would hand over the host's agent".into()),
+            "ssh" => return Err("mounts of the type ssh are not done here: skiff hands no agent to a build; --mount=type=secret takes a key".into()),
             other => return Err(format!("unsupported mount type {other:?}: bind, cache, secret or tmpfs")),
         })
     }

@@ -54,6 +54,9 @@ impl<'a> Build<'a> {
                 sources.push(copy::from_bytes(&document.name, content.into_bytes()));
                 continue;
             }
+            if fetch::is_repository(source) {
+                return Err(at.fault(at.wrong_word(word.at, word.text.len(), format!("{} clones no repository: {source}", asked.keyword)).expected(CLONE)));
+            }
             if add && fetch::is_url(source) {
                 remote.add(at, &asked, source, &self.options.root)?;
                 continue;
@@ -252,15 +255,16 @@ impl Remote {
     }
 }
 
+/// What to do instead of `ADD https://host/it.git`, which Docker clones and skiff does not.
+const CLONE: &str = "RUN git clone, or clone it beside the Dockerfile and COPY";
+
 /// A source that cannot be had, with its place.
 fn absent(at: At<'_>, asked: &Asked, source: &str, word: &Word, missing: Missing) -> Error {
     let keyword = asked.keyword;
     let whose = asked.from.as_ref().map_or("the build context".to_owned(), |from| format!("the files of {from}"));
     let (problem, expected) = match missing {
         Missing::System(error) => return error.into(),
-        _ if fetch::is_url(source) || source.starts_with("git@") => {
-            (format!("{keyword} does not fetch {source}"), "ADD for a file behind http or https; RUN git clone for a repository".to_owned())
-        }
+        _ if fetch::is_url(source) => (format!("{keyword} does not fetch {source}"), "ADD for a file behind http or https".to_owned()),
         Missing::NotFound => (format!("{source:?}: not found in {whose}"), format!("a path below {whose}; skiff build sends nothing else")),
         Missing::Ignored => (format!("{source:?}: not found in {whose}: .dockerignore leaves it out"), "a line that begins with ! takes it back".into()),
         Missing::Astray(Astray::Outside) => {

@@ -102,7 +102,7 @@ impl<'a> Build<'a> {
                 ("network", "host") if self.options.network != Net::None => network = Net::Host,
                 ("network", "host" | "none") => network = Net::None,
                 ("security", "sandbox") => {}
-                (name, other) => return Err(wrong(format!("--{name}={other} is not there"))),
+                (name, other) => return Err(wrong(format!("--{name}={other} is not done here"))),
             }
         }
         let (argv, script) = argv(state, command, heredocs);

@@ -1,4 +1,4 @@
-//! `skiff system df`: what images and containers take on disk.
+//! `skiff system df`: what images, containers, volumes and builds take on disk.
 //!
 //! An image's size is that of its files, as `skiff images` has it; the total counts a layer that
 //! several images share once. Stored beside the unpacked layers are the compressed ones, which a
@@ -8,6 +8,7 @@ use super::super::format::List;
 use super::super::{Outcome, boxed, ps};
 use super::change::image_of;
 use super::list::{Line, ago, all};
+use crate::build::cache;
 use crate::engine::container::{Container, Status};
 use crate::engine::volume::store::size;
 use crate::engine::volume::{Volume, Volumes};
@@ -73,7 +74,9 @@ impl Used {
         }
         let mut layers: BTreeMap<PathBuf, (u64, usize)> = BTreeMap::new();
         for line in unique(&lines) {
-            for (dir, size) in line.image.layers.iter().zip(line.image.layer_sizes()) {
+            // One may have a layer twice.
+            let own: BTreeMap<&PathBuf, u64> = line.image.layers.iter().zip(line.image.layer_sizes()).collect();
+            for (dir, size) in own {
                 let entry = layers.entry(dir.clone()).or_insert((size, 0));
                 entry.1 += 1;
             }
@@ -106,11 +109,16 @@ impl Used {
                 "Reclaimable": format!("{}{percent}", units::docker_size(free)),
             })
         };
+        // All of it can be had back, and a build that goes on has what it needs.
+        let (records, kept) = cache::held(&self.root).unwrap_or_default();
+        let mut builds = row("Build Cache", records, 0, kept, kept);
+        builds["Reclaimable"] = builds["Size"].clone();
         let (volumes, in_use_too, in_volumes, unused) = super::super::volume::used(&self.root);
         let rows = [
             row("Images", images.len(), images.iter().filter(in_use).count(), total, free),
             row("Containers", self.containers.len(), self.containers.iter().filter(running).count(), all, ended),
             row("Local Volumes", volumes, in_use_too, in_volumes, unused),
+            builds,
         ];
         let heads = &[("Type", "TYPE"), ("TotalCount", "TOTAL"), ("Active", "ACTIVE"), ("Size", "SIZE"), ("Reclaimable", "RECLAIMABLE")];
         let usual = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
@@ -152,6 +160,7 @@ impl Used {
         let rows: Vec<Value> = volumes.all().iter().map(row).collect();
         let heads = &[("V", "VOLUME NAME"), ("L", "LINKS"), ("S", "SIZE")];
         print!("{}", List { usual: "{{.V}}\t{{.L}}\t{{.S}}", heads }.print(None, &rows).map_err(boxed)?);
+        println!("\nBuild cache usage: {}", units::docker_size(cache::held(&self.root).unwrap_or_default().1));
         println!("\nOn disk, images as stored and unpacked: {}", units::docker_size(disk(store)));
         Ok(())
     }
