@@ -67,6 +67,20 @@ fn a_real_time_signal_is_passed_on_and_can_be_died_of() {
 }
 
 #[test]
+fn an_init_that_is_only_just_there_hears_a_signal_already() {
+    require!(UserNamespaces);
+    let room = furnished();
+    for _ in 0..3 {
+        stdout(&mut room.skiff(&["run", "-d", "--name", "box", "--init", "base", "sleep", "600"]));
+        stdout(&mut room.skiff(&["kill", "-s", "TERM", "box"]));
+        stdout(&mut room.skiff(&["stop", "-t", "60", "box"]));
+        let at = |template: &str| stdout(&mut room.skiff(&["inspect", "-f", template, "box"]));
+        assert_eq!(at("{{.State.ExitCode}}"), "143\n");
+        stdout(&mut room.skiff(&["rm", "box"]));
+    }
+}
+
+#[test]
 fn an_init_whose_command_is_not_there_says_so() {
     require!(UserNamespaces);
     let room = furnished();

@@ -198,6 +198,12 @@ fn chapter_07_image_vs_container_is_as_it_says() {
 }
 
 #[test]
+fn chapter_08_running_containers_is_as_it_says() {
+    require!(Root, Tool("curl"), Tool("nsenter"));
+    chapter_holds("08-running-containers");
+}
+
+#[test]
 fn chapter_09_dockerfile_is_as_it_says() {
     require!(Root, Tool("tar"));
     chapter_holds("09-dockerfile");

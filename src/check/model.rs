@@ -1,6 +1,6 @@
 //! The probes of an exercise, as its YAML spells them.
 
-pub use super::scalar::{Bounds, Count, Digest, Mode, Number, Text};
+pub use super::scalar::{Bounds, Count, Digest, Mode, Number, SignalName, Text};
 use crate::kernel::cgroup::limit::Event;
 use crate::kernel::ns::Ns;
 use serde::{Deserialize, Deserializer};
@@ -59,7 +59,7 @@ pub struct Conditions {
     pub cgroup: Option<Match>,
     /// process: a descendant of the learner's shell.
     pub shell_descendant: Option<bool>,
-    /// process: its pid in its own pid namespace.
+    /// process, event: its pid in its own pid namespace.
     pub inner_pid: Option<Number>,
     /// process: its namespaces.
     pub namespace: BTreeMap<Ns, Kinship>,
@@ -207,6 +207,8 @@ pub enum Assertion {
     Owner(OwnerIs),
     /// process: a port that it, or its network namespace, listens on.
     Listens(Listens),
+    /// process: signals that reach it, when they are sent from outside.
+    Heeds(Vec<SignalName>),
     /// mount: options that it has.
     Options(Vec<String>),
     /// mount: whether mounts below it spread to other namespaces.

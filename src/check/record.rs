@@ -53,6 +53,9 @@ pub struct Event {
     /// Its cgroup.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub cgroup: String,
+    /// Of an exec and an exit: its pid in its own PID namespace, as it was at its exec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner: Option<u64>,
     /// Exit code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u64>,
@@ -149,6 +152,7 @@ fn fits(event: &Event, check: &Check, machine: &Machine) -> bool {
     event.ticks >= machine.scene.since_ticks
         && c.command.as_ref().is_none_or(|m| m.fits(&event.command))
         && c.cgroup.as_ref().is_none_or(|m| m.fits(&event.cgroup))
+        && c.inner_pid.is_none_or(|n| event.inner == Some(n.0))
         && c.status.is_none_or(|n| event.status == Some(n.0))
         && c.signal.is_none_or(|n| event.signal == Some(n.0))
 }

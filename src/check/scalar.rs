@@ -1,6 +1,7 @@
 //! The small values of a probe's YAML: how many, a number, a text, a file's mode, a digest.
 
 use super::verdict::Outcome;
+use nix::sys::signal::Signal;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 
@@ -112,6 +113,18 @@ impl<'de> Deserialize<'de> for Mode {
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04o}", self.0)
+    }
+}
+
+/// A signal by its name, with or without SIG.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignalName(pub Signal);
+
+impl<'de> Deserialize<'de> for SignalName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let name = if text.starts_with("SIG") { text.clone() } else { format!("SIG{text}") };
+        name.parse().map(SignalName).map_err(|_| serde::de::Error::custom(format!("there is no signal {text:?} (signal(7))")))
     }
 }
 

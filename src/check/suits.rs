@@ -29,7 +29,7 @@ fn conditions(check: &Check) -> Vec<String> {
         Find::Process => &["hostname", "command", "environment", "cgroup", "shell-descendant", "inner-pid", "namespace"],
         Find::Cgroup | Find::File => &["path"],
         Find::Image => &["archive", "layout", "registry"],
-        Find::Event => &["kind", "command", "cgroup", "status", "signal"],
+        Find::Event => &["kind", "command", "cgroup", "inner-pid", "status", "signal"],
         Find::Mount => &["at", "type", "source", "seen-by"],
         Find::Link => &["name", "kind", "master", "seen-by"],
     };
@@ -47,6 +47,9 @@ fn conditions(check: &Check) -> Vec<String> {
     }
     if check.find == Find::Event && kind != Some("exit") && (c.status.is_some() || c.signal.is_some()) {
         told.push("only an exit has a status or a signal".into());
+    }
+    if check.find == Find::Event && !matches!(kind, Some("exec" | "exit")) && c.inner_pid.is_some() {
+        told.push("only of an exec or an exit is it known which number the process has in its own PID namespace".into());
     }
     if c.namespace.values().any(|k| matches!(k, Kinship::SameAs(_) | Kinship::DiffersFrom(_))) {
         told.push("`where: namespace` knows own and host; same-as and differs-from belong into `expect`".into());

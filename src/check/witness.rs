@@ -16,7 +16,7 @@ use crate::kernel::ns::Ns;
 use crate::kernel::pidfd::{self, Fork, Pidfd};
 use crate::kernel::proc::{Process, boot_id, pids};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -83,8 +83,16 @@ pub fn is_kept(record: &Path) -> bool {
     File::open(record).is_ok_and(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
 }
 
-/// Command line and cgroup of a process.
-type Known = Rc<(String, String)>;
+/// What is known of a process that has called exec.
+#[derive(Debug, Clone, Default)]
+struct Traits {
+    command: String,
+    cgroup: String,
+    /// Its pid in its own PID namespace; of a forked child that is not known.
+    inner: Option<u64>,
+}
+
+type Known = Rc<Traits>;
 
 struct Record {
     file: File,
@@ -92,6 +100,8 @@ struct Record {
     lines: String,
     /// Processes seen alive: at their exit it is too late to ask.
     commands: BTreeMap<i32, Known>,
+    /// Those of them that were not there at the last sweep.
+    gone: BTreeSet<i32>,
     /// OOM kills counted so far in each cgroup.
     groups: BTreeMap<PathBuf, u64>,
     /// Start and namespaces of processes at the last sweep; those that may not be read are missing.
@@ -108,6 +118,7 @@ impl Record {
             file,
             lines: String::new(),
             commands: BTreeMap::new(),
+            gone: BTreeSet::new(),
             groups: BTreeMap::new(),
             spaces: BTreeMap::new(),
             populated: BTreeMap::new(),
@@ -188,7 +199,8 @@ impl Record {
         match event {
             // No look into /proc: a child is what its parent was until it becomes something else.
             connector::Event::Fork { parent, child } => {
-                let known = self.commands.get(&parent).cloned().unwrap_or_default();
+                let parents = self.commands.get(&parent).map(|k| k.as_ref().clone()).unwrap_or_default();
+                let known = Rc::new(Traits { inner: None, ..parents });
                 self.write(&Event { parent: Some(parent), ..about("fork", ticks, child, &known) });
                 self.commands.insert(child, known);
             }
@@ -219,7 +231,7 @@ impl Record {
             let event = Event { ticks: now_ticks(), by: LOG.into(), ..Event::default() };
             self.write(&match told {
                 Told::Kill(kill) => {
-                    let command = self.commands.get(&kill.pid).map(|k| k.0.clone()).unwrap_or_default();
+                    let command = self.commands.get(&kill.pid).map(|k| k.command.clone()).unwrap_or_default();
                     Event { kind: "oom-kill".into(), pid: kill.pid, command, cgroup: kill.cgroup, ..event }
                 }
                 Told::Lost => Event { kind: "lost".into(), ..event },
@@ -324,9 +336,12 @@ impl Record {
             }
             now.insert(pid, (start, spaces));
             // A process may have been put into another cgroup since its exec.
-            self.commands.extend(known.filter(|k| !k.0.is_empty()).map(|k| (pid, k)));
+            self.commands.extend(known.filter(|k| !k.command.is_empty()).map(|k| (pid, k)));
         }
-        self.commands.retain(|pid, _| now.contains_key(pid));
+        // One that has just ended is still to be heard of, and its exit says nothing but its number.
+        let gone: BTreeSet<i32> = self.commands.keys().filter(|pid| !now.contains_key(pid)).copied().collect();
+        self.commands.retain(|pid, _| !(gone.contains(pid) && self.gone.contains(pid)));
+        self.gone = gone;
         self.spaces = now;
     }
 }
@@ -337,15 +352,16 @@ fn moved(before: &BTreeMap<Ns, u64>, now: &BTreeMap<Ns, u64>) -> bool {
 }
 
 fn about(kind: &str, ticks: u64, pid: i32, known: &Known) -> Event {
-    let (command, cgroup) = known.as_ref().clone();
-    Event { kind: kind.into(), ticks, pid, command, cgroup, ..Event::default() }
+    let Traits { command, cgroup, inner } = known.as_ref().clone();
+    Event { kind: kind.into(), ticks, pid, command, cgroup, inner, ..Event::default() }
 }
 
-fn describe(pid: i32) -> Option<(String, String)> {
+fn describe(pid: i32) -> Option<Traits> {
     let process = Process::open(pid).ok()?;
     let command = process.argv().ok()?.join(" ");
     let cgroup = process.cgroups().ok()?.into_iter().map(|(_, path)| path).max_by_key(String::len)?;
-    Some((command, cgroup))
+    let inner = process.status().ok()?.numbers("NSpid").last().map(|n| u64::from(*n));
+    Some(Traits { command, cgroup, inner })
 }
 
 /// Clock ticks (1/100 s) since boot.

@@ -71,7 +71,7 @@ fn process(request: &Request, image: &Image, hostname: &str) -> Result<Process, 
         args.extend(of_image.cmd().clone().unwrap_or_default());
     }
     if request.init {
-        args.splice(0..0, ["/dev/init".to_owned(), "init".to_owned(), "--".to_owned()]);
+        args.splice(0..0, [super::init::PATH.to_owned(), "init".to_owned(), "--".to_owned()]);
     }
     let wanted = request.user.clone().or_else(|| of_image.user().clone()).unwrap_or_default();
     let who = passwd::resolve(&wanted, &image.dirs())?;

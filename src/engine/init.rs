@@ -15,6 +15,9 @@ use nix::unistd::Pid;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+/// Where it is in a container.
+pub const PATH: &str = "/dev/init";
+
 // ANCHOR: init
 /// Runs `argv` as a child, passes signals on, reaps, and returns the command's exit code.
 pub fn init(argv: &[String]) -> Result<i32, StepError> {

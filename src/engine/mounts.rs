@@ -68,7 +68,7 @@ pub(super) fn mounts(request: &Request, names: &Names<'_>, rootless: bool) -> Re
     // The outer ones first, or they would cover those that lie in them; else as they were asked for.
     list[ours..].sort_by_key(|mount| mount.destination().components().count());
     if request.init {
-        add_to(&mut list, "bind", &request.program.to_string_lossy(), Path::new("/dev/init"), &["bind", "ro"])?;
+        add_to(&mut list, "bind", &request.program.to_string_lossy(), Path::new(super::init::PATH), &["bind", "ro"])?;
     }
     Ok(list)
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 /// A process, as /proc shows it. Reading is lazy: each call reads one file.
@@ -154,6 +154,21 @@ impl Process {
     /// Its parent's pid.
     pub fn parent(&self) -> Result<i32, SysError> {
         self.stat(1).map(|n| n as i32)
+    }
+
+    /// The signals that it waits for in this moment, as a mask: those of rt_sigtimedwait(2), which
+    /// sigwait(3) is too. While it waits the kernel does not show them as blocked. Read from its
+    /// registers and memory (proc_pid_syscall(5)), which takes the right to trace it. 0 where it is
+    /// in no such call.
+    pub fn awaited_signals(&self) -> Result<u64, SysError> {
+        let text = self.text("syscall")?;
+        let mut words = text.split_whitespace();
+        let number = words.next().and_then(|n| n.parse().ok());
+        let set = words.next().and_then(|a| u64::from_str_radix(a.trim_start_matches("0x"), 16).ok());
+        let (Some(libc::SYS_rt_sigtimedwait), Some(address)) = (number, set) else { return Ok(0) };
+        let mut mask = [0; 8];
+        let read = File::open(self.path("mem")).and_then(|mem| mem.read_exact_at(&mut mask, address));
+        read.map(|()| u64::from_ne_bytes(mask)).map_err(|e| self.failed("mem", &e))
     }
 
     /// A numeric field of stat, counted from the state, which follows the last `)`.

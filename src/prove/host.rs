@@ -9,10 +9,13 @@
 use super::ProveError;
 use super::prompt;
 use crate::kernel::OrSys;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// A picture of the host, as sentences that can be compared and shown.
@@ -32,6 +35,32 @@ pub fn bury() {
             return;
         }
     }
+}
+
+/// What a command printed and how it ended; whatever else ends meanwhile is collected. A PID
+/// namespace cannot end while one of its dead has not been (pid_namespaces(7)), and if that is an
+/// orphan which came to us, whoever waits for the namespace waits for us.
+pub fn output(command: &mut Command) -> std::io::Result<Output> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let read = |from: Option<Box<dyn Read + Send>>| {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = from.map(|mut from| from.read_to_end(&mut bytes));
+            bytes
+        })
+    };
+    let stdout = read(child.stdout.take().map(|o| Box::new(o) as _));
+    let stderr = read(child.stderr.take().map(|e| Box::new(e) as _));
+    let own = Pid::from_raw(i32::try_from(child.id()).unwrap_or(-1));
+    loop {
+        match waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).map(|ended| ended.pid()) {
+            Ok(Some(ended)) if ended != own => _ = waitpid(ended, Some(WaitPidFlag::WNOHANG)),
+            Err(Errno::EINTR) => {}
+            _ => break,
+        }
+    }
+    let status = child.wait()?;
+    Ok(Output { status, stdout: stdout.join().unwrap_or_default(), stderr: stderr.join().unwrap_or_default() })
 }
 
 /// Ends all descendants of ours, the last resort after a case that failed.

@@ -105,7 +105,7 @@ impl Learner<'_> {
     /// `drydock ARGS…`: its exit code and what it printed.
     pub fn drydock(&self, args: &[&str]) -> Result<(i32, String), ProveError> {
         let mut command = self.room.command(&self.room.drydock, &self.home);
-        let output = command.args(args).output().or_sys_with(|| format!("run {}", self.room.drydock.display()))?;
+        let output = host::output(command.args(args)).or_sys_with(|| format!("run {}", self.room.drydock.display()))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let errors = text(&output.stderr);
         let code = output.status.code().unwrap_or(255);

@@ -14,6 +14,7 @@ mod namespace;
 mod network;
 mod permission;
 mod root;
+mod signals;
 mod viewer;
 
 use super::machine::{Machine, Seen};
@@ -129,6 +130,7 @@ fn of_process(that: &Assertion, seen: &Seen, machine: &Machine, chosen: &BTreeMa
         Assertion::Links(links) => network::links(links, seen),
         Assertion::File(file) => file::in_view(file, seen, machine),
         Assertion::Listens(wanted) => listens::listens(wanted, seen),
+        Assertion::Heeds(wanted) => signals::heeds(wanted, seen),
         other => misplaced(other),
     }
 }

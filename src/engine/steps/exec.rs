@@ -4,6 +4,7 @@
 //! 3 on are closed by the exec itself: one that pointed to a directory of the host would be a way
 //! out (CVE-2024-21626). Exit codes follow the shell: 127 not found, 126 found but not to be run.
 
+use crate::engine::init;
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
 use crate::kernel::{OrSys, SysError, mount, pidfd, sealed};
@@ -47,7 +48,7 @@ impl Carry for Exec {
         // is the one that cleans up after it, so it does not outlive them.
         pidfd::die_with_parent(Signal::SIGKILL)?;
         pidfd::close_on_exec_from(3)?;
-        default_signals()?;
+        self.signals()?;
         let path = CString::new(program.as_os_str().as_encoded_bytes()).map_err(|_| self.failed(Errno::EINVAL))?;
         let Err(errno) = nix::unistd::execve(&path, &argv, &env);
         Err(self.failed(errno))
@@ -98,6 +99,14 @@ impl Exec {
                 .because("root in the container may run this file and not read it, so skiff cannot see whether it leads back to skiff's own program")
                 .try_this("chmod +r it in the image")),
         }
+    }
+
+    /// Ignored signals and the mask survive exec (signal(7)); a program expects neither from us. Our
+    /// own init does: what came before it holds signals back would be lost, for it is process 1.
+    fn signals(&self) -> Result<(), StepError> {
+        crate::kernel::signal::default_all();
+        let held = if self.argv.first().is_some_and(|a| a == init::PATH) { SigSet::all() } else { SigSet::empty() };
+        Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&held), None).or_sys("set the signal mask")?)
     }
 
     fn failed(&self, errno: Errno) -> StepError {
@@ -177,8 +186,3 @@ fn own_null_as_input(inside: &mut Inside) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Ignored signals and the mask survive exec (signal(7)); a program expects neither from us.
-fn default_signals() -> Result<(), StepError> {
-    crate::kernel::signal::default_all();
-    Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).or_sys("clear the signal mask")?)
-}
