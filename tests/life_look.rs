@@ -173,3 +173,37 @@ fn after_a_reboot_what_should_run_is_started() {
     assert_eq!(states(), "stopped exited\nnever exited\nunless running\nalways running\n");
     assert!(stdout(&mut room.skiff(&["system", "resume", "--help"])).contains("ExecStart=/usr/local/bin/skiff system resume"));
 }
+
+#[test]
+fn the_kernels_view_of_a_container_is_what_the_kernel_shows_elsewhere_and_fits_a_terminal() {
+    require!(Root, Controller("memory"), Controller("pids"), Tool("ip"), Tool("nft"));
+    let room = Room::new();
+    stdout(&mut room.skiff(&["run", "-d", "--name", "web", "-m", "64m", "--pids-limit", "17", "--cap-drop", "ALL", "--cap-add", "KILL", "-p", "127.0.0.1:0:80", "base", "sleep", "600"]));
+    let shown = stdout(room.skiff(&["inspect", "--kernel", "web"]).env("COLUMNS", "80"));
+    let pid = stdout(&mut room.skiff(&["inspect", "-f", "{{.State.Pid}}", "web"])).trim().to_owned();
+    let field = |format: &str| stdout(&mut room.skiff(&["inspect", "-f", format, "web"])).trim().to_owned();
+    let line = |start: &str| shown.lines().find(|l| l.trim_start().starts_with(start)).unwrap_or_else(|| panic!("no {start} in\n{shown}")).trim().to_owned();
+    assert_eq!(line("process"), format!("process {pid} here, 1 inside"));
+    for kind in ["net", "mnt", "user"] {
+        let inode = |who: &str| stdout(std::process::Command::new("readlink").arg(format!("/proc/{who}/ns/{kind}"))).trim().trim_end_matches(']').rsplit('[').next().expect("an inode").to_owned();
+        let own = if kind == "user" { "shared".to_owned() } else { inode(&pid) };
+        assert_eq!(line(kind).split_whitespace().collect::<Vec<_>>(), [kind, own.as_str(), inode("self").as_str()]);
+    }
+    assert!(line("memory.").contains(" 67108864 (64 MiB) ") && line("pids.max").contains(" 17 "), "{shown}");
+    let address = field("{{.NetworkSettings.IPAddress}}/{{.NetworkSettings.IPPrefixLen}}");
+    assert_eq!(line("eth0").split_whitespace().collect::<Vec<_>>(), ["eth0", address.as_str(), "up"]);
+    // The host's end of the cable, as ip(8) has it.
+    let other = line("the other end here:").split([':', ',']).nth(1).expect("a link").trim().to_owned();
+    let links = stdout(std::process::Command::new("ip").args(["-o", "link", "show", &other]));
+    let bridge = links.split("master ").nth(1).and_then(|rest| rest.split(' ').next()).expect("it is plugged in");
+    assert!(line("the other end here:").contains(&format!("in {bridge} (")), "{shown}\n{links}");
+    // The rule, as nft(8) has it.
+    let table = line("rules:").rsplit(' ').next().expect("a table").to_owned();
+    let rules = stdout(std::process::Command::new("nft").args(["list", "table", "ip", &table]));
+    assert!(rules.contains(line("bound").trim_start_matches("bound").trim().trim_start_matches("has ")), "{shown}\n{rules}");
+    assert_eq!(line("capabilities"), "capabilities effective, permitted, bounding: kill");
+    let long: Vec<&str> = shown.lines().filter(|l| l.chars().count() > 80 && !l.contains("/tmp/")).collect();
+    assert_eq!(long, Vec::<&str>::new());
+    let (code, _, err) = { stdout(&mut room.skiff(&["kill", "web"])); outcome(&mut room.skiff(&["inspect", "--kernel", "web"])) };
+    assert!(code == Some(1) && err.contains("web"), "{code:?} {err}");
+}

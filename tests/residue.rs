@@ -27,7 +27,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// A room that has its image already, and the host as it looks with that.
 fn furnished() -> (Room, Host) {
     let room = Room::new();
-    stdout(&mut room.skiff(&["run", "--rm", "--network", "none", "base", "true"]));
+    stdout(&mut room.skiff(&["run", "--rm", "base", "true"]));
     let host = Host::now(&[&room.skiff_root(), &room.skiff_root().join("containers"), room.path()]);
     (room, host)
 }
@@ -67,7 +67,7 @@ fn nothing_is_left_of_runs_that_end_by_themselves() {
         (&["no-such-image", "true"], 125),
     ];
     for (arguments, code) in runs {
-        let mut run = room.skiff(&["run", "--rm", "--network", "none"]);
+        let mut run = room.skiff(&["run", "--rm"]);
         let (ended, out, err) = outcome(run.args(*arguments));
         let shown = format!("skiff run {}", arguments.join(" "));
         assert_eq!(ended, Some(*code), "{shown}: {out}{err}");
@@ -80,7 +80,7 @@ fn nothing_is_left_of_an_out_of_memory_kill() {
     require!(Root, Controller("memory"));
     let _alone = alone();
     let (room, host) = furnished();
-    let eat = ["run", "--rm", "--network", "none", "-m", "16m", "base", "sh", "-c", "head -c 64m /dev/zero | tail"];
+    let eat = ["run", "--rm", "-m", "16m", "base", "sh", "-c", "head -c 64m /dev/zero | tail"];
     let (code, _, err) = outcome(&mut room.skiff(&eat));
     assert_eq!(code, Some(137), "{err}");
     unchanged(&room, &host, "an out-of-memory kill");
@@ -92,7 +92,7 @@ fn nothing_is_left_of_a_container_that_was_removed() {
     let _alone = alone();
     let (room, host) = furnished();
     for end in [&["rm", "-f", "otter"][..], &["stop", "-t", "1", "otter"], &["kill", "otter"]] {
-        stdout(&mut room.skiff(&["run", "-d", "--name", "otter", "--network", "none", "base", "sleep", "600"]));
+        stdout(&mut room.skiff(&["run", "-d", "--name", "otter", "base", "sleep", "600"]));
         stdout(&mut room.skiff(&["exec", "otter", "true"]));
         stdout(&mut room.skiff(end));
         if end[0] != "rm" {
@@ -107,7 +107,7 @@ fn nothing_is_left_of_a_run_that_was_interrupted() {
     require!(UserNamespaces);
     let _alone = alone();
     let (room, host) = furnished();
-    let mut run = room.skiff(&["run", "--rm", "--network", "none", "base", "sh", "-c", "trap 'exit 9' INT; echo ready; read x"]);
+    let mut run = room.skiff(&["run", "--rm", "base", "sh", "-c", "trap 'exit 9' INT; echo ready; read x"]);
     let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("skiff runs");
     read_until(run.stdout.as_mut().expect("it was piped"), "ready", SOON);
     let pid = nix::unistd::Pid::from_raw(run.id().cast_signed());
@@ -157,7 +157,7 @@ fn after_sigkill_of_a_running_container_prune_finds_what_is_left() {
     require!(UserNamespaces);
     let _alone = alone();
     let (room, host) = furnished();
-    let mut run = room.skiff(&["run", "--rm", "--network", "none", "base", "sh", "-c", "echo ready; sleep 600"]);
+    let mut run = room.skiff(&["run", "--rm", "base", "sh", "-c", "echo ready; sleep 600"]);
     let mut run = run.stdout(Stdio::piped()).spawn().expect("skiff runs");
     read_until(run.stdout.as_mut().expect("it was piped"), "ready", SOON);
     run.kill().expect("it can be killed");

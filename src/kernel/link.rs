@@ -23,6 +23,9 @@ pub struct Link {
     pub master: Option<u32>,
     /// Set up by somebody (IFF_UP).
     pub up: bool,
+    /// The index of the link that it hangs on; of a veth that is its other end, in that one's namespace.
+    #[serde(default)]
+    pub peer: Option<u32>,
 }
 
 // linux/rtnetlink.h, linux/if_link.h
@@ -31,6 +34,7 @@ const RTM_GETLINK: u16 = 18;
 const RTM_DELLINK: u16 = 17;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
@@ -142,6 +146,7 @@ fn link(body: &[u8]) -> Option<Link> {
     for (kind, value) in attributes(body.get(INFO..)?) {
         match kind {
             IFLA_IFNAME => link.name = text(value),
+            IFLA_LINK => link.peer = word(value, 0).filter(|index| *index != 0),
             IFLA_MASTER => link.master = word(value, 0),
             IFLA_LINKINFO => link.kind = attributes(value).into_iter().find(|(kind, _)| *kind == IFLA_INFO_KIND).map(|(_, v)| text(v)),
             _ => {}

@@ -4,13 +4,12 @@ use super::format::inspection;
 use super::document;
 use super::images::document::document as image_document;
 use super::ordered::Ordered;
-use super::show;
+use super::kernel;
 use super::{Outcome, boxed};
 use crate::engine::container::Container;
 use crate::engine::error::Error;
 use crate::image::Store;
 use crate::kernel::Explain;
-use crate::kernel::view::View;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::Path;
@@ -50,7 +49,7 @@ enum Document {
 pub fn run(args: &Inspect, root: &Path) -> Outcome {
     if args.kernel {
         for name in &args.names {
-            Container::find(root, name).and_then(|c| kernel(&c)).map_err(boxed)?;
+            Container::find(root, name).and_then(|c| kernel::print(&c)).map_err(boxed)?;
         }
         return Ok(0);
     }
@@ -79,14 +78,4 @@ fn find(kind: Option<Kind>, name: &str, root: &Path) -> Result<Document, Box<dyn
         Err(error @ Error::NoContainer { .. }) if kind.is_none() => image().map(|d| Document::Image(Box::new(d))).map_err(|_| boxed(error)),
         Err(error) => Err(boxed(error)),
     }
-}
-
-fn kernel(container: &Container) -> Result<(), Error> {
-    if container.record.pid == 0 || !container.status().is_live() {
-        return Err(Error::NotRunning { name: container.name().to_owned() });
-    }
-    let view = View::of(container.record.pid)?;
-    let own = View::of(std::process::id() as i32)?;
-    show::view(&view, &own);
-    Ok(())
 }

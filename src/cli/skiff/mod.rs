@@ -13,6 +13,7 @@ mod group;
 mod images;
 mod inspect;
 mod join;
+mod kernel;
 mod life;
 mod logs;
 mod mounts;

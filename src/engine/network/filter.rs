@@ -6,7 +6,7 @@
 
 use super::bridge::suffix;
 use super::port::Published;
-use super::{Error, Network};
+use super::{Endpoint, Error, Network};
 use crate::kernel::netlink::Socket;
 use crate::kernel::nft::{self, Batch, Expression as E, Hook, Kind, Verdict, link_key, padded};
 use nix::errno::Errno;
@@ -141,6 +141,31 @@ fn key(port: &Published) -> (&'static str, Vec<u8>) {
         a if a.is_unspecified() => ("ports", [protocol, number].concat()),
         a => ("bound", [&protocol[..], &a.octets(), &number].concat()),
     }
+}
+
+/// The table, and those of its elements that are there for a container, as nft(8) writes them.
+pub fn elements(root: &Path, endpoints: &[Endpoint], ports: &[Published]) -> Result<Option<(String, Vec<String>)>, Error> {
+    if endpoints.is_empty() {
+        return Ok(None);
+    }
+    let (socket, table) = (Socket::filter()?, table(root));
+    let mut found = Vec::new();
+    for endpoint in endpoints {
+        for set in ["bridges", "internal"] {
+            if nft::has_element(&socket, &table, set, &link_key(&endpoint.bridge))? {
+                found.push(format!("{set:<8} has {}", endpoint.bridge));
+            }
+        }
+    }
+    for port in ports {
+        let (map, key) = key(port);
+        if nft::has_element(&socket, &table, map, &key)? {
+            let address = if map == "bound" { format!(" . {}", port.address) } else { String::new() };
+            let to = endpoints[0].address.address;
+            found.push(format!("{map:<8} has {}{address} . {} : {to} . {}", port.protocol, port.host_port, port.port));
+        }
+    }
+    Ok(Some((table, found)))
 }
 
 fn not_there(answer: Result<(), crate::kernel::SysError>) -> Result<(), Error> {
