@@ -20,35 +20,7 @@ const PACKAGES: &str = "gcc,libc6-dev,make,python3,nodejs,lua5.4,busybox-static"
 /// A skiff root with the base image in it; `None` where it cannot be made.
 fn debian() -> Option<&'static Path> {
     static ROOT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    ROOT.get_or_init(make_debian).as_deref()
-}
-
-fn make_debian() -> Option<PathBuf> {
-    let folder = source().join("target/debian");
-    let (rootfs, root) = (folder.join("rootfs"), folder.join("skiff"));
-    if root.exists() {
-        return Some(root);
-    }
-    fs::create_dir_all(&folder).ok()?;
-    let whole = folder.join("made");
-    if !whole.exists() {
-        let _ = fs::remove_dir_all(&rootfs);
-        let mut debootstrap = Command::new("debootstrap");
-        debootstrap.args(["--variant=minbase", &format!("--include={PACKAGES}"), "stable"]).arg(&rootfs);
-        debootstrap.output().ok().filter(|o| o.status.success())?;
-        fs::write(&whole, PACKAGES).ok()?;
-    }
-    // Beside it, so that the root can be renamed.
-    let room = Room::inside(&folder);
-    let tar = room.path().join("rootfs.tar");
-    // Documents and lists of packages are most of its files, and no stage reads them.
-    let skip = ["./usr/share/doc", "./usr/share/locale", "./usr/share/man", "./var/cache/apt", "./var/lib/apt/lists"];
-    let mut pack = Command::new("tar");
-    pack.args(skip.map(|s| format!("--exclude={s}/*"))).arg("-C").arg(&rootfs).arg("-cf").arg(&tar).arg(".");
-    stdout(&mut pack);
-    stdout(&mut room.skiff(&["import", &tar.display().to_string(), "debian:stable"]));
-    fs::rename(room.skiff_root(), &root).ok()?;
-    Some(root)
+    ROOT.get_or_init(|| support::debian::root("debian", "debian:stable", PACKAGES, &[])).as_deref()
 }
 
 /// One of the ten, in a room and a copy of its own.
@@ -60,10 +32,7 @@ struct Shape {
 
 impl Shape {
     fn new(name: &'static str, root: &Path, options: &str) -> Self {
-        let folder = root.parent().expect("it lies in target/debian");
-        let room = Room::inside(folder);
-        // Links of files that nobody writes: a hundred times faster than to load the image again.
-        stdout(Command::new("cp").arg("-al").arg(root).arg(room.skiff_root()));
+        let room = support::debian::room(root);
         let context = source().join("tests/build").join(name).join("context");
         stdout(Command::new("cp").arg("-r").arg(context).arg(room.path().join("context")));
         let secret = room.path().join("secret");

@@ -69,11 +69,13 @@ impl Monitor<'_> {
     }
 
     /// Makes the second process. In it, comes back with `None` once the monitor has ended.
-    fn be_watched(&self) -> Result<Option<Watch>, SysError> {
+    fn be_watched(&mut self) -> Result<Option<Watch>, SysError> {
         let own = Pidfd::open(std::process::id() as i32)?;
         match pidfd::fork()? {
             Fork::Parent(pid) => Ok(Some(Watch { process: Pidfd::open(pid)? })),
             Fork::Child => {
+                // The monitor keeps the published ports, and gives them up between two runs.
+                self.prepared.held.clear();
                 self.check_until_the_end_of(&own);
                 Ok(None)
             }
