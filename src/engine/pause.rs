@@ -10,7 +10,7 @@ use super::error::Error;
 use super::host::layout;
 use super::life;
 use super::steps::cgroup;
-use crate::kernel::cgroup::Cgroup;
+use crate::kernel::cgroup::{Cgroup, Controller, Hierarchy};
 
 /// Lets every process of the container stand still.
 pub fn pause(container: &Container) -> Result<(), Error> {
@@ -51,5 +51,6 @@ pub(super) fn thaw(container: &Container) {
 }
 
 fn group(container: &Container) -> Result<Option<Cgroup>, Error> {
-    Ok(Cgroup::open(&layout()?, &cgroup::name(container.id()))?)
+    let freezes = |hierarchy: &Hierarchy| !hierarchy.v1 || hierarchy.controllers.contains(&Controller::Freezer);
+    Ok(Cgroup::open_in(&layout()?, &cgroup::name(container.id()), freezes)?)
 }

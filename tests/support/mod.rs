@@ -10,6 +10,7 @@ pub mod bench;
 pub mod debian;
 pub mod docker;
 pub mod host;
+pub mod island;
 pub mod networks;
 pub mod podman;
 pub mod registry;

@@ -73,9 +73,15 @@ impl Cgroup {
 
     /// The cgroup `name`, wherever it exists; `None` if it exists nowhere.
     pub fn open(layout: &Layout, name: &str) -> Result<Option<Self>, Error> {
+        Self::open_in(layout, name, |_| true)
+    }
+
+    /// The same, with its directories in some hierarchies alone: v1 has a dozen, and a list of a
+    /// hundred containers looks at one of them.
+    pub fn open_in(layout: &Layout, name: &str, wanted: impl Fn(&Hierarchy) -> bool) -> Result<Option<Self>, Error> {
         check_name(name)?;
         let mut seats = Vec::new();
-        for hierarchy in layout.v1.iter().chain(&layout.unified) {
+        for hierarchy in layout.v1.iter().chain(&layout.unified).filter(|h| wanted(h)) {
             let Ok(base) = hierarchy.base() else { continue };
             let at = base.join(name);
             if at.is_dir() {

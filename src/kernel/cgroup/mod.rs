@@ -24,7 +24,7 @@ pub mod limit;
 pub mod notice;
 
 pub use group::Cgroup;
-pub use layout::{Controller, Layout, Version};
+pub use layout::{Controller, Hierarchy, Layout, Version};
 pub use limit::{Amount, Event, Limit, Limits, Quota, Value};
 
 use crate::kernel::{Explain, SysError};
