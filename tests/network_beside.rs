@@ -4,6 +4,7 @@
 #[macro_use]
 mod support;
 
+use nix::sched::{CloneFlags, unshare};
 use std::io::Read;
 use std::net::TcpStream;
 use std::process::Command;
