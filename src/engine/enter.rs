@@ -14,6 +14,7 @@ use super::error::Error;
 use super::events;
 use super::hold::{Started, spawn_straight};
 use super::host::Host;
+use super::kept::Kept;
 use super::life;
 use super::passwd;
 use super::pause;
@@ -75,18 +76,17 @@ pub fn steps(container: &Container, request: &Request, host: &Host) -> Result<Ve
     if pause::is_paused(container) {
         return Err(Error::Paused { name: container.name().to_owned() });
     }
-    let spec = config_of(container)?;
-    let process = adapted(&spec, request, one.pid())?;
+    let kept = Kept::of(container)?;
+    let process = adapted(kept.process(), request, one.pid())?;
     let mut steps = vec![Step::EnterCgroup(EnterCgroup {})];
     steps.push(Step::Join(Join { pid: one.pid(), user: host.rootless }));
     steps.push(Step::Fork(Fork {}));
-    settle(&process, false, super::seccomp::of(&spec, Some(container.store()))?.filter(|_| !request.privileged), &mut steps);
+    settle(&process, false, super::seccomp::filter(kept.seccomp(), Some(container.store()))?.filter(|_| !request.privileged), &mut steps);
     Ok(steps)
 }
 
 /// The container's process, with what was asked for instead.
-fn adapted(spec: &Spec, request: &Request, pid: i32) -> Result<Process, Error> {
-    let mut process = spec.process().clone().unwrap_or_default();
+fn adapted(mut process: Process, request: &Request, pid: i32) -> Result<Process, Error> {
     process.set_args(Some(request.command.clone()));
     process.set_terminal(Some(request.tty));
     let mut env = process.env().clone().unwrap_or_default();

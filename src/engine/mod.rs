@@ -24,6 +24,7 @@ pub mod host;
 pub mod init;
 pub mod input;
 pub mod inside;
+mod kept;
 pub mod keys;
 pub mod life;
 pub mod limits;

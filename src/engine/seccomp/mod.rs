@@ -69,12 +69,16 @@ impl Explain for Error {
 
 /// The filter of a container's config: compiled, or taken from below `store` where that is given.
 pub fn of(spec: &Spec, store: Option<&Path>) -> Result<Option<Filter>, Error> {
-    let profile = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
-    let filter = |profile| match store {
+    filter(spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()), store)
+}
+
+/// The same of the profile alone.
+pub fn filter(profile: Option<&LinuxSeccomp>, store: Option<&Path>) -> Result<Option<Filter>, Error> {
+    let made = |profile| match store {
         Some(store) => cached(&store.join("filters"), profile),
         None => compile(profile),
     };
-    profile.map(filter).transpose()
+    profile.map(made).transpose()
 }
 
 /// The profile that a container was asked to have, decided for its capabilities and this kernel.
