@@ -58,17 +58,21 @@ fn coming_back_shows_the_same_place_without_the_welcome() {
 #[test]
 fn an_unknown_name_gets_the_nearest_one() {
     let room = Room::new();
-    let cases: [(&[&str], &str); 3] = [
+    let cases: [(&[&str], &str); 4] = [
         (&["start", "namspaces"], "error: there is no chapter \"namspaces\"\n  try: did you mean namespaces? drydock list shows all\n"),
         (
             &["start", "namespaces/hostnam"],
             "error: there is no exercise \"namespaces/hostnam\"\n  try: did you mean namespaces/hostname? drydock list shows all\n",
         ),
+        (&["start", "own-prok"], "error: there is no chapter or exercise \"own-prok\"\n  try: did you mean own-proc? drydock list shows all\n"),
         (&["quiz", "namspaces"], "error: there is no chapter \"namspaces\"\n  try: did you mean namespaces? drydock list shows all\n"),
     ];
     for (args, expected) in cases {
         assert_eq!(outcome(&mut room.drydock(args)), (Some(2), String::new(), expected.into()));
     }
+    let (code, _, said) = outcome(&mut room.drydock(&["start", "99"]));
+    assert_eq!((code, said.starts_with("error: there is no chapter \"99\"\n  try: drydock list shows them: ")), (Some(2), true), "{said}");
+    assert!(said.contains("03-namespaces, 04-cgroups"), "{said}");
     for (args, near) in [(["chekc", "--json"], "'check'"), (["check", "--jsn"], "'--json'")] {
         let (code, _, said) = outcome(&mut room.drydock(&args));
         assert!(code == Some(2) && said.contains(near), "{said}");
@@ -85,7 +89,8 @@ fn check_says_not_yet_with_exit_1_and_2_where_nothing_is_in_hand() {
     let (code, shown, said) = outcome(&mut room.drydock(&["check"]));
     assert_eq!((code, said.as_str()), (Some(1), ""));
     let leads: Vec<&str> = shown.lines().map(|l| l.get(..10).unwrap_or(l).trim()).collect();
-    assert_eq!(leads, ["not yet: n", "expected", "found", "next"], "{shown}");
+    assert_eq!(leads, ["not yet: n", "expected", "found", "next", "", "A name of"], "{shown}");
+    assert!(shown.ends_with("\nA name of its own: not yet.\n"), "{shown}");
     let (code, shown, _) = outcome(&mut room.drydock(&["check", "--json"]));
     let verdict: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     assert_eq!((code, &verdict["exercise"], &verdict["outcome"]), (Some(1), &"namespaces/hostname".into(), &"not-yet".into()));

@@ -1,15 +1,21 @@
 //! How lessons and verdicts look: on a terminal, without colour, and through a pipe.
 
+#[macro_use]
 mod support;
 
 use drydock::kernel::pty::{self, Size};
 use drydock::kernel::session;
 use std::io::Read;
 use std::process::{Command, Stdio};
-use support::{Room, outcome, stdout};
+use std::time::Duration;
+use support::{Room, outcome, read_until, stdout};
 
-/// What a command shows on a terminal of this width.
+/// Long enough for the slowest of machines, and never waited for in full by a test that passes.
+const SOON: Duration = Duration::from_secs(30);
+
+/// What a command shows on a terminal of this width, without a reader.
 fn on_a_terminal(command: &mut Command, columns: u16) -> String {
+    command.env("PAGER", "cat");
     let (master, slave) = pty::pair().expect("a pseudo-terminal");
     pty::set_size(&master, Size { rows: 24, columns }).expect("its size can be set");
     let mut child = session::start(command, slave).expect("it starts");
@@ -44,6 +50,32 @@ fn emphasis_is_a_style_on_a_terminal_and_plain_words_elsewhere() {
 }
 
 #[test]
+fn a_page_longer_than_the_terminal_is_read_a_screen_at_a_time_and_a_shorter_one_is_not() {
+    require!(Tool("less"));
+    let room = Room::new();
+    let whole = stdout(&mut room.drydock(&["start", "namespaces"]));
+    let open = |rows: u16| {
+        let (master, slave) = pty::pair().expect("a pseudo-terminal");
+        pty::set_size(&master, Size { rows, columns: 80 }).expect("its size can be set");
+        let mut command = room.drydock(&[]);
+        let child = session::start(command.env_remove("PAGER").env("TERM", "xterm"), slave).expect("it starts");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        (child, std::fs::File::from(master))
+    };
+    let (mut child, mut screen) = open(12);
+    let first = read_until(&mut screen, "-- more: space; back to the shell: q --", SOON);
+    assert!(first.contains("Search the kernel") && !first.contains("drydock shell"), "{first}");
+    std::io::Write::write_all(&mut screen, b"      ").expect("typed");
+    read_until(&mut screen, "a shell to work in", SOON);
+    assert!(child.wait().expect("our child").success());
+
+    let (mut child, mut screen) = open(u16::try_from(whole.lines().count()).expect("a page") + 1);
+    let shown = read_until(&mut screen, "a shell to work in", SOON);
+    assert!(child.wait().expect("our child").success());
+    assert_eq!(shown.replace("\r\n", "\n").trim_end(), whole.trim_end());
+}
+
+#[test]
 fn no_colour_and_a_pipe_give_no_escape_codes() {
     let room = Room::new();
     stdout(&mut room.drydock(&["start", "namespaces/hostname"]));
@@ -66,7 +98,7 @@ fn a_verdict_hangs_on_a_terminal_and_is_one_line_each_through_a_pipe() {
         format!("not yet: no process on this machine sees the hostname {name}: a name counts while a process is there to see it"),
         format!("  expected  a process that sees the hostname {name}"),
         "  found     none, in /proc, processes started since the exercise began".to_owned(),
-        "  next      drydock hint\n".to_owned(),
+        "  next      drydock hint\n\nA name of its own: not yet.\n".to_owned(),
     ];
     assert_eq!(outcome(&mut room.drydock(&["check"])).1, lines.join("\n"));
     let shown = on_a_terminal(&mut room.drydock(&["check"]), 50);

@@ -25,6 +25,8 @@ pub enum Error {
         name: String,
         /// The name most like it.
         near: Option<String>,
+        /// All that there are, in order.
+        all: Vec<String>,
     },
 }
 
@@ -33,7 +35,7 @@ impl Explain for Error {
         match self {
             Error::File { .. } => Some("drydock course lint lists all that is wrong".into()),
             Error::Unknown { near: Some(near), .. } => Some(format!("did you mean {near}? drydock list shows all")),
-            Error::Unknown { .. } => Some("drydock list shows all".into()),
+            Error::Unknown { all, .. } => Some(format!("drydock list shows them: {}", all.join(", "))),
         }
     }
     fn exit_code(&self) -> u8 {

@@ -68,7 +68,7 @@ impl Course {
         });
         found.map(String::as_str).ok_or_else(|| {
             let near = nearest(name, self.folders.iter().map(|f| slug(f)));
-            Error::Unknown { kind: "chapter", name: name.to_owned(), near }
+            Error::Unknown { kind: "chapter", name: name.to_owned(), near, all: self.folders.clone() }
         })
     }
 
@@ -90,7 +90,7 @@ impl Course {
 
     /// The file of an exercise `chapter/exercise`, by slugs.
     pub fn exercise_file(&self, id: &str) -> Result<String, Error> {
-        let unknown = |near| Error::Unknown { kind: "exercise", name: id.to_owned(), near };
+        let unknown = |near| Error::Unknown { kind: "exercise", name: id.to_owned(), near, all: self.exercise_ids() };
         let Some((chapter, exercise)) = id.split_once('/') else {
             let all = self.exercise_ids();
             let same = all.iter().find(|i| i.split('/').nth(1) == Some(id));

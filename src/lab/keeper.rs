@@ -245,9 +245,7 @@ fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said) -> bool, 
     let mut listener = keep.place.listen()?;
     let mut control = running.ports[0].try_clone().or_sys("keep the control port")?;
     // A guest that says half a frame, or reads nothing, must not hold up `lab stop`.
-    for set in [control.set_read_timeout(Some(CONTROL)), control.set_write_timeout(Some(CONTROL))] {
-        set.or_sys("set a time-out")?;
-    }
+    control.set_read_timeout(Some(CONTROL)).and_then(|()| control.set_write_timeout(Some(CONTROL))).or_sys("set a time-out")?;
     if !keep.progress.is_empty() {
         wire::write(&mut control, Kind::Progress, &keep.progress).or_sys("tell the lab how far you are")?;
     }

@@ -23,6 +23,8 @@ pub struct Done {
     pub removed: Vec<String>,
     /// What would not go, and why.
     pub left: Vec<String>,
+    /// Containers of skiff's that the exercise knows nothing of, by name: the learner's own.
+    pub others: Vec<String>,
 }
 
 /// Removes what the exercise declares, and empties its work folder. The folder itself stays: a shell
@@ -68,7 +70,13 @@ pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Done
     for path in &exercise.touches.files {
         removed.extend(file(Path::new(path)));
     }
-    Done { removed, left: empty(&work) }
+    Done { removed, left: empty(&work), others: if exercise.touches.containers.is_empty() { Vec::new() } else { containers(skiff) } }
+}
+
+/// The names of all containers that are there.
+fn containers(skiff: &Path) -> Vec<String> {
+    let listed = Command::new(skiff).args(["ps", "-a", "--format", "{{.Names}}"]).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    listed.map(|o| String::from_utf8_lossy(&o.stdout).lines().map(String::from).collect()).unwrap_or_default()
 }
 
 /// Removes all that is in a folder, and says what would not go.

@@ -57,7 +57,7 @@ pub fn check(desk: &mut Desk, args: &Check) -> Outcome {
         json["exercise"] = exercise.id.clone().into();
         println!("{json}");
     } else {
-        marked::show(&verdict);
+        marked::show(&verdict, &exercise.title);
     }
     note(desk, &exercise, &verdict, args.json)?;
     Ok(verdict.exit_code())
@@ -98,7 +98,7 @@ pub fn watch(desk: &mut Desk, args: &Watch) -> Outcome {
             println!("{}", serde_json::to_string(verdict).unwrap_or_default());
         } else {
             println!();
-            marked::show(verdict);
+            marked::show(verdict, &exercise.title);
         }
         let passed = verdict.exit_code() == 0;
         last = Some(verdict.clone());
@@ -138,7 +138,8 @@ pub fn solution(desk: &mut Desk) -> Outcome {
     let exercise = in_hand(desk)?;
     for way in &exercise.solutions {
         println!("{}", format!("with {}", way.name).bold());
-        for (prompt, line) in render::prompted(&way.typed) {
+        // A condition in the text leaves an empty line where it stood.
+        for (prompt, line) in render::prompted(way.typed.trim()) {
             println!("  {prompt} {line}");
         }
         for line in way.second.iter().flat_map(|s| s.lines()) {
@@ -159,6 +160,9 @@ pub fn reset(desk: &mut Desk) -> Outcome {
     }
     for trouble in &done.left {
         println!("left: {trouble}");
+    }
+    if !done.others.is_empty() {
+        println!("not this exercise's, so left alone: container {} (skiff rm -f removes them)", done.others.join(", "));
     }
     super::read::begin(desk, &exercise.id)?;
     println!("{}: at its beginning.", exercise.title);

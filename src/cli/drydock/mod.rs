@@ -7,6 +7,7 @@ mod lab;
 mod learn;
 mod list;
 mod marked;
+mod pager;
 mod quiz;
 mod read;
 mod setup;
@@ -14,6 +15,7 @@ mod setup;
 use crate::cli::error::show;
 use crate::cli::usage;
 use crate::course::{Content, Course, Facts};
+use pager::paged;
 use crate::kernel::Explain;
 use crate::learn::{Home, Progress};
 use clap::{Parser, Subcommand};
@@ -145,15 +147,15 @@ fn dispatch(cli: Cli) -> Outcome {
 
 fn learner(command: Option<Command>, desk: &mut Desk) -> Outcome {
     match command {
-        None => read::resume(desk),
-        Some(Command::List) => list::run(desk),
-        Some(Command::Start { name }) => read::start(desk, &name),
-        Some(Command::Next) => read::next(desk),
-        Some(Command::Back) => read::back(desk),
+        None => paged(|| read::resume(desk)),
+        Some(Command::List) => paged(|| list::run(desk)),
+        Some(Command::Start { name }) => paged(|| read::start(desk, &name)),
+        Some(Command::Next) => paged(|| read::next(desk)),
+        Some(Command::Back) => paged(|| read::back(desk)),
         Some(Command::Check(args)) => learn::check(desk, &args),
         Some(Command::Watch(args)) => learn::watch(desk, &args),
         Some(Command::Hint) => learn::hint(desk),
-        Some(Command::Solution) => learn::solution(desk),
+        Some(Command::Solution) => paged(|| learn::solution(desk)),
         Some(Command::Reset) => learn::reset(desk),
         Some(Command::Quiz { chapter }) => quiz::run(desk, chapter.as_deref()),
         Some(Command::Progress(args)) => setup::progress(desk, &args),

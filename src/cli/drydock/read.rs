@@ -3,7 +3,7 @@
 use super::{Desk, Outcome, boxed};
 use crate::cli::out;
 use crate::course::template::Values;
-use crate::course::{Chapter, PartKind};
+use crate::course::{Chapter, Error, PartKind};
 use crate::kernel::Explain;
 use crate::learn::doctor::{Report, Spot, spot};
 use crate::learn::progress::Place;
@@ -41,9 +41,17 @@ pub fn start(desk: &mut Desk, name: &str) -> Outcome {
         go(desk, &chapter, part)?;
         return here(desk);
     }
-    let chapter = desk.course.chapter(name).map_err(boxed)?;
+    let chapter = desk.course.chapter(name).map_err(|unknown| boxed(meant(desk, name, unknown)))?;
     go(desk, &chapter, 0)?;
     here(desk)
+}
+
+/// What is like no chapter may be like an exercise.
+fn meant(desk: &Desk, name: &str, unknown: Error) -> Error {
+    match (unknown, desk.course.exercise_file(name)) {
+        (Error::Unknown { near: None, .. }, Err(Error::Unknown { name, near: Some(near), all, .. })) => Error::Unknown { kind: "chapter or exercise", name, near: Some(near), all },
+        (unknown, _) => unknown,
+    }
 }
 
 /// Goes on by one part; after the last, to the next chapter.
@@ -138,9 +146,12 @@ fn here(desk: &mut Desk) -> Outcome {
         }
         PartKind::Quiz => {
             out::heading("Quiz");
-            out::markdown(&values.render(&part.text, &file, part.line).map_err(boxed)?);
-            println!("{} questions wait.", chapter.quiz.len());
-            println!();
+            let text = values.render(&part.text, &file, part.line).map_err(boxed)?;
+            if !text.trim().is_empty() {
+                out::markdown(&text);
+            }
+            let right = chapter.quiz.iter().filter(|q| desk.progress.record.answers.get(&q.id).is_some_and(|a| a.right)).count();
+            println!("{} questions, {} of them answered right so far.\n", chapter.quiz.len(), if right == 0 { "none".into() } else { right.to_string() });
             out::next(&[("drydock quiz", "answer them"), ("drydock next", "go on without")]);
         }
     }
