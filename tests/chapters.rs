@@ -210,6 +210,12 @@ fn chapter_09_dockerfile_is_as_it_says() {
 }
 
 #[test]
+fn chapter_10_volumes_is_as_it_says() {
+    require!(Root, Tool("tar"), Tool("unshare"));
+    chapter_holds("10-volumes");
+}
+
+#[test]
 fn chapter_12_registry_is_as_it_says() {
     require!(Root, Tool("tar"), Tool("curl"));
     chapter_holds("12-registry");

@@ -185,6 +185,8 @@ pub enum Assertion {
     Gid(Number),
     /// process: links of its network namespace.
     Links(Links),
+    /// process: a file or folder that another check's process sees too: the very same, no copy.
+    Same(Same),
     /// process: a file as it sees it; image: a file of its layers.
     File(FileIs),
     /// process: variables it was started with.
@@ -359,6 +361,21 @@ pub struct Links {
     pub has: Vec<String>,
     /// These are up.
     pub up: Vec<String>,
+}
+
+/// One file or folder in two views.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Same {
+    /// Where this process sees it.
+    pub path: String,
+    /// The check that found the other process.
+    pub with: String,
+    /// Where that one sees it; without it, at the same path.
+    pub there: Option<String>,
+    /// It must *not* be the same.
+    #[serde(default)]
+    pub not: bool,
 }
 
 /// A file in somebody's view.

@@ -123,6 +123,7 @@ fn references(check: &Check) -> Vec<&str> {
                 Kinship::Own | Kinship::Host => None,
             })),
             Assertion::Root(Root::SameLayersAs(id)) => named.push(id),
+            Assertion::Same(same) => named.push(&same.with),
             Assertion::Shared(shared) => named.push(&shared.with),
             Assertion::Image(Kinship::SameAs(id) | Kinship::DiffersFrom(id)) => named.push(id),
             _ => {}

@@ -55,6 +55,8 @@ pub struct Touches {
     pub containers: Vec<String>,
     /// Names of images.
     pub images: Vec<String>,
+    /// Names of volumes. Those without a name go with their containers.
+    pub volumes: Vec<String>,
     /// Files and folders.
     pub files: Vec<String>,
     /// Network links.
@@ -149,6 +151,7 @@ impl Source {
                 cgroups: list(&self.touches.cgroups)?,
                 containers: list(&self.touches.containers)?,
                 images: list(&self.touches.images)?,
+                volumes: list(&self.touches.volumes)?,
                 files: list(&self.touches.files)?,
                 links: list(&self.touches.links)?,
                 mounts: list(&self.touches.mounts)?,

@@ -32,11 +32,17 @@ pub struct Done {
 pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Done {
     let mut removed = Vec::new();
     let work = home.folder.join("work").join(exercise.id.replace('/', "-"));
-    let others = if exercise.touches.containers.is_empty() { Vec::new() } else { others() };
+    let touches = &exercise.touches;
+    let others = if touches.containers.is_empty() && touches.volumes.is_empty() { Vec::new() } else { others() };
     for program in std::iter::once(skiff).chain(others.iter().map(Path::new)) {
-        for name in &exercise.touches.containers {
-            if engine(program, &["rm", "-f", name]) {
+        for name in &touches.containers {
+            if engine(program, &["rm", "-f", "-v", name]) {
                 removed.push(format!("container {name}"));
+            }
+        }
+        for name in &touches.volumes {
+            if engine(program, &["volume", "rm", name]) {
+                removed.push(format!("volume {name}"));
             }
         }
     }
@@ -121,7 +127,11 @@ fn podman_has_a_store() -> bool {
 fn engine(skiff: &Path, args: &[&str]) -> bool {
     // `rm -f` says a name that was not there too; so look first.
     let name = args.last().copied().unwrap_or_default();
-    let look: &[&str] = if args[0] == "rmi" { &["history", name] } else { &["inspect", name] };
+    let look: &[&str] = match args[0] {
+        "rmi" => &["history", name],
+        "volume" => &["volume", "inspect", name],
+        _ => &["inspect", name],
+    };
     let quiet = |args: &[&str]| Command::new(skiff).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
     quiet(look) && quiet(args)
 }

@@ -14,6 +14,7 @@ mod namespace;
 mod network;
 mod permission;
 mod root;
+mod same;
 mod signals;
 mod viewer;
 
@@ -130,6 +131,7 @@ fn of_process(that: &Assertion, seen: &Seen, machine: &Machine, chosen: &BTreeMa
         Assertion::Links(links) => network::links(links, seen),
         Assertion::File(file) => file::in_view(file, seen, machine),
         Assertion::Listens(wanted) => listens::listens(wanted, seen),
+        Assertion::Same(wanted) => same::same(wanted, seen, chosen),
         Assertion::Heeds(wanted) => signals::heeds(wanted, seen),
         other => misplaced(other),
     }
