@@ -376,3 +376,10 @@ fn the_engine_alone_runs_what_is_here_and_says_which_program_it_lacks_for_the_re
     );
     assert_eq!(err, expected);
 }
+
+#[test]
+fn forcing_away_what_is_not_there_is_told_and_is_no_failure() {
+    let room = Room::new();
+    assert_eq!(outcome(&mut room.skiff(&["rm", "-f", "nobody"])), (Some(0), String::new(), "error: no such container: nobody\n  try: skiff ps -a lists all\n".into()));
+    assert_eq!(outcome(&mut room.skiff(&["rm", "nobody"])).0, Some(1));
+}

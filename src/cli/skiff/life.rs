@@ -1,6 +1,6 @@
 //! `skiff stop`, `kill`, `wait`, `rm`, `logs` and `system prune`.
 
-use super::{Outcome, boxed, each};
+use super::{Outcome, boxed, each, show};
 use crate::engine::container::{Container, Status};
 use crate::engine::error::Error;
 use crate::engine::{life, pause};
@@ -125,11 +125,16 @@ pub fn wait(args: &Wait, root: &Path) -> Outcome {
 
 /// Removes them.
 pub fn rm(args: &Rm, root: &Path) -> Outcome {
-    each(&args.containers, |name| match Container::find(root, name) {
-        // As Docker does since 20.10: forcing away what is not there is no error.
-        Err(Error::NoContainer { .. }) if args.force => Ok(()),
-        other => life::remove(&other?, args.force, args.volumes),
-    })
+    let mut there = args.containers.clone();
+    // As with Docker: forcing away what is not there is told, and is no failure.
+    there.retain(|name| match Container::find(root, name) {
+        Err(error @ Error::NoContainer { .. }) if args.force => {
+            show(&error);
+            false
+        }
+        _ => true,
+    });
+    each(&there, |name| life::remove(&Container::find(root, name)?, args.force, args.volumes))
 }
 
 /// Stands them still.
