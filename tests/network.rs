@@ -183,8 +183,13 @@ fn after_the_rules_were_flushed_the_next_run_brings_them_back() {
 fn an_ordinary_user_is_told_why_not() {
     require!(OrdinaryUser, UserNamespaces);
     let room = furnished();
-    let (code, out, err) = outcome(&mut room.skiff(&["run", "--rm", "-p", "8080:80", "base", "true"]));
-    assert!(code == Some(125) && out.is_empty() && err.starts_with("error: cannot join the network bridge: EPERM\n  why: "), "{code:?} {out}{err}");
+    // Without slirp4netns on its PATH; where the administrator's folders have it, it may still be found.
+    if !["/usr/bin/slirp4netns", "/usr/local/bin/slirp4netns"].iter().any(|p| std::path::Path::new(p).exists()) {
+        let (code, out, err) = outcome(&mut room.skiff(&["run", "--rm", "-p", "8080:80", "base", "true"]));
+        assert!(code == Some(125) && out.is_empty() && err.starts_with("error: cannot join the network bridge: EPERM\n  why: "), "{code:?} {out}{err}");
+    }
+    let (code, out, err) = outcome(&mut room.skiff(&["run", "--rm", "--network", "red", "base", "true"]));
+    assert!(code == Some(125) && out.is_empty() && err.starts_with("error: cannot join the network red: EPERM\n  why: "), "{code:?} {out}{err}");
 }
 
 #[test]

@@ -8,13 +8,13 @@
 
 use super::host::Host;
 use super::mounts::COPY_UP;
-use super::network::Endpoint;
+use super::network::{Endpoint, Published};
 use super::seccomp::Filter;
 use super::step::{About, Carry, Step};
 use super::steps::{
     caps::Caps, cgroup::Cgroup, cgroupfs::CgroupFs, copy_up::CopyUp, cwd::Cwd, devices::Devices, exec::Exec, fork::Fork, hostname::Hostname, loopback::Loopback, masks::Masks,
     mount::Mount, no_new_privs::NoNewPrivs, pivot_root::PivotRoot, plug::Plug, private::Private, private::Propagation, read_only::ReadOnly,
-    rlimits::Rlimits, rootfs::Rootfs, rootfs::Source, seccomp::Seccomp, terminal::Terminal, unshare::Unshare, user::User,
+    rlimits::Rlimits, rootfs::Rootfs, rootfs::Source, seccomp::Seccomp, tap::Tap, terminal::Terminal, unshare::Unshare, user::User,
 };
 use super::userland::user_namespace;
 use crate::kernel::ns::Ns;
@@ -30,6 +30,8 @@ pub struct Place {
     pub root: Source,
     /// Its places in networks.
     pub endpoints: Vec<Endpoint>,
+    /// Without root, a tap device with these ports instead of a cable.
+    pub tap: Option<Vec<Published>>,
     /// Its config's system call filter, compiled (see `engine::seccomp`).
     pub filter: Option<Filter>,
 }
@@ -71,6 +73,7 @@ impl Plan {
             steps.push(Step::Loopback(Loopback {}));
             let cables = place.endpoints.iter().cloned().enumerate();
             steps.extend(cables.map(|(n, endpoint)| Step::Plug(Plug { name: format!("eth{n}"), endpoint })));
+            steps.extend(place.tap.clone().map(|ports| Step::Tap(Tap { ports })));
         }
 
         // The file system: sources on the host must still be reachable.

@@ -111,6 +111,9 @@ pub struct Record {
     /// How it finds names.
     #[serde(default, skip_serializing_if = "Lookup::is_plain")]
     pub lookup: Lookup,
+    /// Its network is a tap device, without root.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tap: bool,
 }
 
 impl Record {
@@ -145,6 +148,7 @@ impl Record {
             ports: Vec::new(),
             mounts: Vec::new(),
             lookup: asked.lookup.clone(),
+            tap: false,
         }
     }
 }

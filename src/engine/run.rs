@@ -52,16 +52,16 @@ pub fn plan(store: &Path, request: &Request, image: &Image, host: &Host) -> Resu
     let folder = store.join("containers").join(&id);
     let mounts = volume::attach::preview(store, request, image)?;
     let spec = config::config(request, image, &Names { id: &id, folder: &folder, mounts: &mounts }, host.rootless)?;
-    let endpoints = match &request.network {
-        Network::Joined(wish) => network::join::preview(store, wish, &id)?,
-        _ => Vec::new(),
+    let (endpoints, tap) = match &request.network {
+        Network::Joined(wish) => (network::join::preview(store, wish, &id)?, network::slirp::suits(wish).then(|| wish.ports.clone())),
+        _ => (Vec::new(), None),
     };
-    Ok(Plan::from_config(&spec, &place(store, &id, image, endpoints, super::seccomp::of(&spec, None)?)?, host))
+    Ok(Plan::from_config(&spec, &Place { tap, ..place(store, &id, image, endpoints, super::seccomp::of(&spec, None)?)? }, host))
 }
 
 fn place(store: &Path, id: &str, image: &Image, endpoints: Vec<network::Endpoint>, filter: Option<Filter>) -> Result<Place, Error> {
     let below = |layer: &PathBuf| layer.strip_prefix(store).map_or_else(|_| layer.clone(), Path::to_path_buf);
-    Ok(Place { id: id.to_owned(), root: Source::Layers(image.dirs().iter().map(below).collect()), endpoints, filter })
+    Ok(Place { id: id.to_owned(), root: Source::Layers(image.dirs().iter().map(below).collect()), endpoints, tap: None, filter })
 }
 
 /// Makes the container's folder and plan. Nothing runs yet; dropping it without
@@ -117,10 +117,12 @@ impl Made {
             let exposed = image.config.config().as_ref().and_then(|c| c.exposed_ports().clone()).unwrap_or_default();
             let joined = network::join::join(store, wish, &exposed, &record.id)?;
             (record.endpoints, record.ports, held) = (joined.endpoints, joined.ports, joined.held);
+            record.tap = joined.tap;
         }
         let place = place(store, &record.id, image, record.endpoints.clone(), filter);
         let place = place.inspect_err(|_| network::join::leave(store, &record.endpoints, &record.ports, &record.id))?;
-        let plan = Plan::from_config(&spec, &place, host);
+        let tap = record.tap.then(|| record.ports.clone());
+        let plan = Plan::from_config(&spec, &Place { tap, ..place }, host);
         Ok(Self { spec, plan, held })
     }
 
@@ -161,7 +163,8 @@ pub(super) fn write_files(container: &Container, spec: &Spec, request: &Request)
     let hostname = spec.hostname().clone().or_else(|| nix::unistd::gethostname().ok().map(|h| h.to_string_lossy().into_owned())).unwrap_or_default();
     write("hostname", format!("{hostname}\n").as_bytes())?;
     let record = &container.record;
-    let (hosts, resolv) = network::etc::texts(&folder, &record.lookup, request.network == Network::Host, &hostname, &record.endpoints);
+    let lookup = if record.tap { record.lookup.by_tap(&hostname) } else { record.lookup.clone() };
+    let (hosts, resolv) = network::etc::texts(&folder, &lookup, request.network == Network::Host, &hostname, &record.endpoints);
     write("hosts", hosts.as_bytes())?;
     write("resolv.conf", resolv.as_bytes())
 }

@@ -70,6 +70,8 @@ pub enum Step {
     Loopback(steps::loopback::Loopback),
     /// Plug into a network.
     Plug(steps::plug::Plug),
+    /// A network without root.
+    Tap(steps::tap::Tap),
     /// A terminal of the container's own.
     Terminal(steps::terminal::Terminal),
     /// A read-only root.
@@ -111,6 +113,7 @@ impl Step {
             Step::Hostname(s) => s,
             Step::Loopback(s) => s,
             Step::Plug(s) => s,
+            Step::Tap(s) => s,
             Step::Terminal(s) => s,
             Step::ReadOnly(s) => s,
             Step::Cwd(s) => s,

@@ -64,7 +64,7 @@ impl Stepwise {
                 held.carry(step, &stdio)?;
             }
             prepared.container.set_running()?;
-            Ok(Started { process: held.process, terminal: held.terminal, notes: held.notes })
+            Ok(Started { process: held.process, terminal: held.terminal, notes: held.notes, helper: held.helper })
         });
         match ended {
             Ok(code) => finish(&mut prepared.container, code),

@@ -6,6 +6,7 @@
 
 use super::wire::{self, Reply, Request, Upstream};
 use crate::engine::inside::Inside;
+use crate::engine::network::slirp::{self, Helper};
 use crate::engine::step::{Carry, Step, StepError};
 use crate::kernel::pidfd::{self, Ended, Fork, Pidfd};
 use crate::kernel::{OrSys, SysError};
@@ -13,7 +14,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A container's command that is running.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Started {
     pub terminal: Option<OwnedFd>,
     /// What was done otherwise than asked, for the person who asked.
     pub notes: Vec<String>,
+    /// The other end of its tap device, if it has one.
+    pub helper: Option<Helper>,
 }
 
 /// A process that waits for its next step.
@@ -38,11 +41,15 @@ pub struct Held {
     pub executed: bool,
     /// What was done otherwise than asked.
     pub notes: Vec<String>,
+    /// The other end of its tap device, if it has one.
+    pub helper: Option<Helper>,
+    /// The container's folder.
+    folder: PathBuf,
 }
 
 /// Starts a process that carries out `steps` to the last, which is exec.
 pub fn spawn_straight(id: &str, store: &Path, steps: &[Step], stdio: Vec<OwnedFd>) -> Result<Started, StepError> {
-    let mut held = spawn(|upstream| {
+    let mut held = spawn(id, store, |upstream| {
         let mut inside = Inside::new(id, store, upstream);
         inside.stdio = stdio;
         for step in steps {
@@ -57,12 +64,12 @@ pub fn spawn_straight(id: &str, store: &Path, steps: &[Step], stdio: Vec<OwnedFd
     if !held.executed {
         return Err(SysError::new("run a plan that does not end in exec", Errno::EINVAL).into());
     }
-    Ok(Started { process: held.process, terminal: held.terminal, notes: held.notes })
+    Ok(Started { process: held.process, terminal: held.terminal, notes: held.notes, helper: held.helper })
 }
 
 /// Starts a process that carries out one step after another, as they are sent.
 pub fn spawn_held(id: &str, store: &Path) -> Result<Held, StepError> {
-    spawn(|upstream| {
+    spawn(id, store, |upstream| {
         let mut inside = Inside::new(id, store, upstream);
         while let Ok(Some((request, fds))) = inside.upstream.next() {
             let (Request::Carry(step) | Request::CarryAndWait(step)) = request else { continue };
@@ -89,7 +96,7 @@ fn tell_notes(inside: &mut Inside) {
 }
 
 /// Forks; the child runs `life` and ends with it.
-fn spawn(life: impl FnOnce(Upstream)) -> Result<Held, StepError> {
+fn spawn(id: &str, store: &Path, life: impl FnOnce(Upstream)) -> Result<Held, StepError> {
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .or_sys("make a pair of sockets")?;
     let parent = std::process::id();
@@ -108,7 +115,7 @@ fn spawn(life: impl FnOnce(Upstream)) -> Result<Held, StepError> {
         }
         Fork::Parent(child) => {
             drop(theirs);
-            Ok(Held { socket: ours, process: Pidfd::open(child)?, terminal: None, executed: false, notes: Vec::new() })
+            Ok(Held { socket: ours, process: Pidfd::open(child)?, terminal: None, executed: false, notes: Vec::new(), helper: None, folder: store.join("containers").join(id) })
         }
     }
 }
@@ -133,6 +140,16 @@ impl Held {
                 }
                 Some((Reply::Terminal, mut fds)) => self.terminal = fds.pop(),
                 Some((Reply::Note(note), _)) => self.notes.push(note),
+                Some((Reply::WantsTap(tap), _)) => {
+                    let error = match slirp::plug(self.process.pid(), &self.folder, &tap.ports) {
+                        Ok(helper) => {
+                            self.helper = Some(helper);
+                            None
+                        }
+                        Err(error) => Some(error),
+                    };
+                    wire::send(&self.socket, &Request::Tapped(error), &[])?;
+                }
                 Some((Reply::Failed(error), _)) => return Err(error),
                 Some(_) => return Ok(()),
                 None => return self.ended(),

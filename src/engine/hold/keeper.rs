@@ -111,6 +111,8 @@ impl<'a> Keeper<'a> {
                 return true;
             }
             Request::Undo => answer(self.undo()),
+            // Only a held process in the middle of a step is told that.
+            Request::Tapped(_) => {}
             Request::Carry(step) => answer(self.carry(&step, &stdio)),
             Request::CarryAndWait(step) => {
                 let reply = self.carry(&step, &stdio);

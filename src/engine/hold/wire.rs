@@ -1,6 +1,7 @@
 //! The messages between a process that becomes a container and whoever waits for it.
 
 use crate::engine::step::{Step, StepError};
+use crate::engine::steps::tap::Tap;
 use crate::kernel::{OrSys, SysError};
 use nix::cmsg_space;
 use nix::errno::Errno;
@@ -24,6 +25,8 @@ pub enum Request {
     Undo,
     /// End the held process.
     Abort,
+    /// The tap device that was wanted is there, or why not.
+    Tapped(Option<StepError>),
 }
 
 /// What comes back.
@@ -39,6 +42,8 @@ pub enum Reply {
     Note(String),
     /// The terminal's master side comes beside this message.
     Terminal,
+    /// The other end of a tap device is wanted, before the next step.
+    WantsTap(Tap),
     /// The process became the container's command.
     Executed,
     /// The command ended with this code.

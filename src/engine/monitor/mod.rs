@@ -137,6 +137,8 @@ fn monitor(mut prepared: Prepared, request: &Request, tell: OwnedFd, guest: Opti
     loop {
         let code = monitor.attend_to(&mut running);
         monitor.around.door.iter_mut().for_each(|door| door.say_ended(code));
+        // Before it is started again, or its ports would not be free.
+        running.started.helper = None;
         running = match monitor.again(code, running.since.elapsed()) {
             Some(next) => next,
             None => return 0,

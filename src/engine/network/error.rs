@@ -185,6 +185,7 @@ impl Explain for Error {
             Self::PortTaken { errno: nix::errno::Errno::EADDRINUSE, .. } => "something on this host listens there, or another container has published it".into(),
             Self::PortTaken { .. } => "the host refuses that address or port".into(),
             Self::NowhereToPublish { .. } => "a published port leads into a network, and this container has none of its own".into(),
+            Self::Rootless { name } if name == super::DEFAULT => "a link on the host is root's to make, and slirp4netns, which does without, is not installed".into(),
             Self::Rootless { .. } => "a link on the host and rules in its packet filter are root's to make".into(),
             _ => return None,
         })

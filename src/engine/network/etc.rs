@@ -4,6 +4,7 @@
 //! with a name the resolver is the network's (see `dns`); elsewhere it is the host's, or what `--dns`
 //! said. See it live: `cat /etc/resolv.conf` inside.
 
+use super::slirp;
 use super::dns::forward::servers;
 use super::{DEFAULT, Endpoint};
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,16 @@ pub fn resolv(lookup: &Lookup, of_host: bool, endpoints: &[Endpoint]) -> String 
 }
 
 impl Lookup {
+    /// The same for a container whose network is a tap device: slirp4netns asks in its name.
+    pub(in crate::engine) fn by_tap(&self, hostname: &str) -> Self {
+        let mut lookup = self.clone();
+        if lookup.servers.is_empty() {
+            lookup.servers.push(slirp::RESOLVER.into());
+        }
+        lookup.hosts.push((hostname.to_owned(), slirp::ADDRESS.to_string()));
+        lookup
+    }
+
     fn is_unasked(&self) -> bool {
         self.servers.is_empty() && self.search.is_empty() && self.options.is_empty()
     }

@@ -3,7 +3,7 @@
 //! What is taken is noted in the container's record before anything can run, so that what a killed
 //! `skiff` left is found by `system prune`.
 
-use super::{Endpoint, Error, Networks, Published, bridge, dns, filter};
+use super::{Endpoint, Error, Networks, Published, bridge, dns, filter, slirp};
 use crate::engine::container::{Container, Status};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
@@ -56,11 +56,19 @@ pub struct Joined {
     pub ports: Vec<Published>,
     /// The sockets that keep those from others; to be held for as long as the container runs.
     pub held: Vec<OwnedFd>,
+    /// Without root: a tap device instead of a cable.
+    pub tap: bool,
 }
 
 /// Joins networks and publishes ports for the container `id`; `exposed` are the ports that its image
 /// names. Nothing stays of what fails.
 pub fn join(root: &Path, wish: &Wish, exposed: &[String], id: &str) -> Result<Joined, Error> {
+    if slirp::suits(wish) {
+        let mut ports = wish.published(exposed)?;
+        // Who carries them takes them in a moment; here they are chosen, and an answer found in time.
+        ports.iter_mut().try_for_each(|port| port.reserve().map(drop))?;
+        return Ok(Joined { ports, tap: true, ..Joined::default() });
+    }
     let mut joined = Joined::default();
     match fill(root, wish, exposed, id, &mut joined) {
         Ok(()) => Ok(joined),
@@ -136,6 +144,9 @@ pub fn mend(root: &Path) -> Result<(), Error> {
 pub fn preview(root: &Path, wish: &Wish, id: &str) -> Result<Vec<Endpoint>, Error> {
     let networks = Networks::open(root);
     let mut endpoints = Vec::new();
+    if slirp::suits(wish) {
+        return Ok(endpoints);
+    }
     for name in wish.places.iter().map(|p| p.network.as_str()) {
         match networks.find(name) {
             Ok(network) => endpoints.push(networks.preview(&network, id)?),

@@ -23,6 +23,7 @@ pub mod etc;
 pub mod filter;
 pub mod join;
 pub mod port;
+pub mod slirp;
 pub mod store;
 pub mod subnet;
 

@@ -18,6 +18,7 @@ pub mod masks;
 pub mod hostname;
 pub mod loopback;
 pub mod rlimits;
+pub mod tap;
 pub mod terminal;
 pub mod read_only;
 pub mod cwd;
