@@ -44,7 +44,7 @@ fn main() {
     let docker = Docker::start();
     let context = context(&room);
     let skiff = || {
-        let mut command = room.skiff(&["build", "--progress", "plain", "-t", "bench"]);
+        let mut command = room.skiff(&["build", "--network", "none", "--progress", "plain", "-t", "bench"]);
         command.arg(&context);
         command
     };

@@ -20,6 +20,12 @@ use support::docker::Docker;
 use support::registry::Served;
 use support::{Room, stdout};
 
+/// The most that our pull may take of Docker's time.
+const LIMIT: f64 = 0.7;
+
+/// Megabytes that the image takes in the registry and in three stores.
+const SPACE: u64 = 2000;
+
 /// Bytes of files in a layer, about.
 const LAYER: u64 = 60 << 20;
 
@@ -30,14 +36,19 @@ fn main() {
     }
     let has = |word: &str| std::env::args().any(|a| a == word);
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() && !has("disk") {
+    if memory.is_dir() && !has("disk") && support::lacks_space(memory, SPACE).is_none() {
         tempfile::env::override_temp_dir(memory).expect("nothing was made yet");
     }
+    if let Some(why) = support::lacks_space(&tempfile::env::temp_dir(), SPACE) {
+        println!("not measured: {why}");
+        return;
+    }
     let (stored, ours, theirs) = measure(if has("short") { 1 } else { 7 });
+    let ratio = ours / theirs;
     println!(
-        "skiff pull / docker pull, {stored:.0} MB in three layers from a registry on loopback, in {}: {:.2} x ({ours:.2} / {theirs:.2} s), at most 0.7 x",
+        "skiff pull against docker pull, {stored:.0} MB in three layers from a registry on loopback, in {}: at most {LIMIT} x, measured {ratio:.2} x ({ours:.2} s against {theirs:.2} s)  {}",
         tempfile::env::temp_dir().display(),
-        ours / theirs
+        if ratio <= LIMIT { "met" } else { "MISSED" }
     );
 }
 

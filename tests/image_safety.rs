@@ -52,7 +52,7 @@ fn contents(folder: &Path) -> Vec<(PathBuf, String)> {
         for entry in fs::read_dir(at).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = entry.path();
-            if name.ends_with("lock") || name == ".sizes" || name == ".unsynced" {
+            if name.ends_with("lock") || name == "events.json" || name == ".sizes" || name == ".unsynced" {
                 continue;
             }
             if path.is_dir() {
@@ -323,4 +323,17 @@ fn images_and_layers_are_their_owners_alone() {
     for folder in ["images", "layers"] {
         assert_eq!(fs::metadata(room.skiff_root().join(folder)).expect("a folder").mode() & 0o777, 0o700, "{folder}");
     }
+}
+
+#[test]
+fn no_image_is_called_what_an_id_begins_with() {
+    require!(UserNamespaces, Tool("busybox"));
+    let room = Room::new();
+    let file = room.path().join("Dockerfile");
+    fs::write(&file, "FROM base\n").expect("the room is ours");
+    let expected = "error: \"sha256:abc\" is not an image reference: sha256: begins a digest, so it would be taken for an image ID\n  try: [registry/][namespace/]repository[:tag], such as base or base:latest\n";
+    stdout(&mut room.skiff(&["run", "--rm", "base", "true"]));
+    assert_eq!(outcome(&mut room.skiff(&["tag", "base", "sha256:abc"])), (Some(1), String::new(), expected.to_owned()));
+    let (code, _, err) = outcome(&mut room.skiff(&["build", "-q", "-t", "sha256:abc", &room.path().display().to_string()]));
+    assert!(code == Some(1) && err.ends_with(expected), "{err}");
 }

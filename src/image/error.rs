@@ -159,7 +159,12 @@ impl Explain for Error {
     }
 }
 
-/// Names the file in an I/O error.
+/// Names the file in an I/O error; of a name that fills the screen, both ends.
 pub(super) fn at(verb: &str, path: &std::path::Path) -> String {
-    format!("{verb} {}", PathBuf::from(path).display())
+    let shown: Vec<char> = path.display().to_string().chars().collect();
+    let text = |part: &[char]| part.iter().collect::<String>();
+    match shown.len() {
+        0..=300 => format!("{verb} {}", text(&shown)),
+        length => format!("{verb} {} … {} ({length} characters)", text(&shown[..100]), text(&shown[length - 100..])),
+    }
 }

@@ -190,7 +190,11 @@ pub fn tar_of<'a>(layer: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 
 pub(super) fn broken_tar(what: &str, error: &io::Error) -> Error {
     let text = error.to_string();
     let not_one = ["numeric field", "cksum", "checksum"].iter().any(|sign| text.contains(sign));
-    let problem = if not_one { "it is not a tar archive, or a damaged one" } else { text.lines().next().unwrap_or_default() };
+    let problem = match () {
+        () if not_one => "it is not a tar archive, or a damaged one",
+        () if text.contains("unexpected EOF") => "it ends in the middle of a file",
+        () => text.lines().next().unwrap_or_default(),
+    };
     Error::malformed(what, problem)
 }
 

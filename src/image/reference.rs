@@ -28,11 +28,13 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Registry and repository, without tag and digest.
+    /// Registry and repository, without tag and digest. A repository of Docker Hub that begins like a
+    /// registry, such as `docker.io/ghcr.io/x`, keeps the Hub's name: else it would be another's image.
     pub fn name(&self) -> String {
         match &self.registry {
             Some(registry) => format!("{registry}/{}", self.repository),
-            None => self.repository.clone(),
+            None if matches!(split_registry(&self.repository), Ok((None, _))) => self.repository.clone(),
+            None => format!("docker.io/{}", self.repository),
         }
     }
 
@@ -72,6 +74,9 @@ fn parse(text: &str) -> Result<Reference, String> {
     if text.is_empty() {
         return Err("it is empty".into());
     }
+    if let Some((scheme, rest)) = text.split_once("://") {
+        return Err(format!("it is a URL; a reference has no {scheme}:// before {rest:?}"));
+    }
     let (rest, digest) = match text.split_once('@') {
         Some((rest, digest)) => (rest, Some(parse_digest(digest)?)),
         None => (text, None),
@@ -91,7 +96,7 @@ fn parse(text: &str) -> Result<Reference, String> {
     }
     let registry = registry.filter(|r| *r != "docker.io" && *r != "index.docker.io");
     let repository = match registry {
-        None => repository.strip_prefix("library/").unwrap_or(repository),
+        None => repository.strip_prefix("library/").filter(|rest| !rest.contains('/')).unwrap_or(repository),
         Some(_) => repository,
     };
     Ok(Reference { registry: registry.map(str::to_owned), repository: repository.to_owned(), tag, digest })
@@ -180,6 +185,11 @@ mod tests {
         let short: Reference = "nginx".parse().unwrap();
         assert_eq!(short, "docker.io/library/nginx".parse().unwrap());
         assert_eq!(short.key(), "nginx:latest");
+        for (long, name) in [("docker.io/ghcr.io/x", "docker.io/ghcr.io/x"), ("docker.io/library/ghcr.io/x", "library/ghcr.io/x"), ("docker.io/localhost/x", "docker.io/localhost/x"), ("docker.io/library/library", "library")] {
+            let read: Reference = long.parse().unwrap();
+            assert_eq!(read.name(), name);
+            assert_eq!(read, name.parse().unwrap());
+        }
     }
 
     #[test]
@@ -200,6 +210,10 @@ mod tests {
         assert_eq!(
             problem("a@sha256:12"),
             r#""a@sha256:12" is not an image reference: "sha256:12" is not a digest, which is sha256: and 64 hexadecimal digits"#
+        );
+        assert_eq!(
+            problem("https://h/a"),
+            r#""https://h/a" is not an image reference: it is a URL; a reference has no https:// before "h/a""#
         );
         assert_eq!(
             problem("localhost:99999/a"),

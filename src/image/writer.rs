@@ -159,6 +159,10 @@ impl<'a> Writer<'a> {
 
     /// Gives an image its names. Another image that had one keeps its place, nameless.
     pub fn name(&self, manifest: &Descriptor, names: &[String]) -> Result<(), Error> {
+        if let Some(name) = names.iter().find(|name| name.starts_with("sha256:")) {
+            let problem = "sha256: begins a digest, so it would be taken for an image ID".to_owned();
+            return Err(Error::BadReference { text: name.clone(), problem });
+        }
         let _lock = self.store.lock()?;
         collect::check_whole(self.store, manifest.digest())?;
         let mut index = self.store.index()?;

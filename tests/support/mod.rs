@@ -148,6 +148,14 @@ pub fn which(name: &str) -> Option<PathBuf> {
     dirs.map(|d| d.join(name)).find(|p| nix::unistd::access(p, nix::unistd::AccessFlags::X_OK).is_ok())
 }
 
+/// Why not so many megabytes can be written below a folder; asked before a bench fills a disk, or the
+/// memory behind /dev/shm, that others need too.
+pub fn lacks_space(folder: &Path, megabytes: u64) -> Option<String> {
+    let disk = nix::sys::statvfs::statvfs(folder).ok()?;
+    let free = disk.blocks_available() * disk.fragment_size() / 1_000_000;
+    (free < megabytes).then(|| format!("{} has {free} MB free, and this needs {megabytes}", folder.display()))
+}
+
 /// A built binary of this package. DRYDOCK_TEST_BIN names another folder to take it from.
 pub fn binary(name: &str) -> PathBuf {
     if let Some(dir) = std::env::var_os("DRYDOCK_TEST_BIN") {

@@ -20,6 +20,8 @@ impl Podman {
     pub fn new() -> Self {
         host::adopt_orphans();
         let run = tempfile::Builder::new().prefix("podman-").tempdir_in("/tmp").expect("a temporary folder");
+        // Its locks would lie in /dev/shm, and stay there.
+        std::fs::write(run.path().join("containers.conf"), "[engine]\nlock_type = \"file\"\n").expect("the folder is ours");
         Self { room: Room::new(), run }
     }
 
@@ -31,7 +33,7 @@ impl Podman {
         command.args(["umount /sys/fs/cgroup/unified 2>/dev/null; exec podman \"$@\"", "podman"]);
         command.args(["--root", &at("root"), "--tmpdir", &at("tmp"), "--storage-driver", "vfs", "--runroot"]).arg(self.run.path());
         command.args(["--runtime", "crun", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]).args(words);
-        command.env("TMPDIR", self.room.path()).env("HOME", self.room.path()).env_remove("XDG_RUNTIME_DIR");
+        command.env("TMPDIR", self.room.path()).env("CONTAINERS_CONF", self.run.path().join("containers.conf")).env("HOME", self.room.path()).env_remove("XDG_RUNTIME_DIR");
         command
     }
 

@@ -61,15 +61,25 @@ pub enum Command {
 }
 
 /// `--name=value` of an instruction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Flag {
     /// Without the dashes.
     pub name: String,
     /// What stands after `=`; `None` where nothing does.
     pub value: Option<String>,
+    /// The whole flag as it was written, quotes and all.
+    pub written: String,
     /// Where the flag begins, in the joined line.
     pub at: usize,
 }
+
+impl PartialEq for Flag {
+    /// The same letters, wherever they stand.
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+impl Eq for Flag {}
 
 /// COPY and ADD.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,7 +212,7 @@ mod tests {
         let word = "[a-z$/{}.=\"'_-]{1,8}";
         let words = prop::collection::vec(word, 1..4).prop_map(|w| w.join(" "));
         let keyword = prop::sample::select(super::KEYWORDS.to_vec());
-        let flag = prop::sample::select(vec!["", "--from=x ", "--chown=1:2 ", "--mount=type=cache,target=/x ", "--platform=linux ", "--interval=1s "]);
+        let flag = prop::sample::select(vec!["", "--from=x ", "--chown=1:2 ", "--mount=type=cache,target=/x ", "--platform=linux ", "--interval=1s ", "--mount=\"a b\"c=\"d e\"  ", "--mount='a b' --chown=\"1\" "]);
         let ending = prop::sample::select(vec!["", " \\", " <<EOF", " <<-'E'", "\nEOF", "\nE", " # x", "\\", "\r", " [\"a\", \"b\"]"]);
         (keyword, flag, words, ending).prop_map(|(keyword, flag, words, ending)| format!("{keyword} {flag}{words}{ending}"))
     }

@@ -128,7 +128,7 @@ impl Reader<'_> {
             if !repeats && flags.iter().any(|f: &Flag| f.name == name) {
                 return Err(self.fault_at(&word, format!("duplicate flag specified: {name}")));
             }
-            flags.push(Flag { name: name.to_owned(), value: value.map(unquoted), at: word.at });
+            flags.push(Flag { name: name.to_owned(), value: value.map(unquoted), written: word.text.clone(), at: word.at });
             let end = word.at + word.text.len();
             self.at = end + (self.line.text[end..].len() - self.line.text[end..].trim_start_matches(is_space).len());
         }

@@ -79,11 +79,7 @@ struct Flags<'a>(&'a [Flag]);
 
 impl Display for Flags<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|flag| match &flag.value {
-            Some(value) if value.contains([' ', '\t']) => write!(f, "--{}=\"{value}\" ", flag.name),
-            Some(value) => write!(f, "--{}={value} ", flag.name),
-            None => write!(f, "--{} ", flag.name),
-        })
+        self.0.iter().try_for_each(|flag| write!(f, "{} ", flag.written))
     }
 }
 
