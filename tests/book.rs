@@ -47,7 +47,9 @@ fn every_chapter_is_there_with_all_its_parts() {
     for folder in &course().folders {
         let chapter = course().chapter(folder).expect("a chapter");
         let page = pages().get(&format!("{}.html", chapter.slug())).unwrap_or_else(|| panic!("no page for {folder}"));
-        assert!(!page.contains("{{") && !page.contains("{%"), "a template is left in {folder}");
+        // Ours begin with a space; those of `inspect -f` do not, and are meant to be read.
+        let left = ["{{ ", "{{#", "{%"].into_iter().find(|open| page.contains(open));
+        assert_eq!(left, None, "a template is left in {folder}");
         let text = words(page);
         assert!(text.contains(&words(&chapter.lesson.front.title)));
         for part in chapter.lesson.steps() {

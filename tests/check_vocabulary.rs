@@ -103,6 +103,61 @@ fn a_mount_is_found_in_the_view_of_who_sees_it_and_nowhere_else() {
 }
 
 #[test]
+fn the_same_folder_in_two_views_is_no_copy() {
+    require!(Root, Tool("unshare"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (sea, copy, bay) = (at("sea"), at("copy"), at("bay"));
+    for name in [&sea, &copy, &bay] {
+        std::fs::create_dir(name).expect("the folder is ours");
+    }
+    let _one = Running::start("--mount", "", 86141, Stdio::null());
+    let _two = Running::start("--mount", &format!("mount --bind {sea} {bay};"), 86142, Stdio::null());
+    let same = |what: &str| {
+        format!(
+            "- {{ id: one, find: process, where: {{ command: sleep 86141 }} }}\n\
+             - {{ id: two, find: process, where: {{ command: sleep 86142 }}, expect: [ {{ same: {{ {what}, with: one }}, meaning: not so }} ] }}"
+        )
+    };
+    passes(&same(&format!("path: '{bay}', there: '{sea}'")));
+    passes(&same(&format!("path: '{sea}'")));
+    passes(&same(&format!("path: '{bay}', not: true")));
+    passes(&same(&format!("path: '{copy}', there: '{sea}', not: true")));
+    let [expected, found, _] = refused(&same(&format!("path: '{copy}', there: '{sea}'")));
+    assert_eq!(expected, format!("{copy} is {sea} of one"));
+    assert!(found.starts_with("inode "), "{found}");
+    assert_eq!(refused(&same(&format!("path: '{bay}', there: '{sea}', not: true")))[0], format!("{bay} is not {sea} of one"));
+    // What is nowhere is neither the same nor another.
+    assert_eq!(refused(&same("path: /no/such, not: true"))[1], "no /no/such");
+    assert_eq!(refused(&same(&format!("path: '{sea}', there: /no/such, not: true")))[1], "no /no/such in one");
+}
+
+#[test]
+fn a_signal_reaches_who_handles_it_waits_for_it_or_is_not_process_1() {
+    require!(Root, Tool("unshare"), Tool("perl"));
+    // Each is process 1 of its own namespace, and says so when it has set itself up.
+    let as_first = |program: &[&str]| {
+        let mut child = Command::new("unshare").args(["--fork", "--pid", "--kill-child"]).args(program).stdout(Stdio::piped()).spawn().expect("unshare");
+        let mut byte = [0];
+        child.stdout.as_mut().expect("a pipe").read_exact(&mut byte).expect("it says that it is ready");
+        Running(child)
+    };
+    let heeds = |command: &str| format!("- {{ id: p, find: process, where: {{ command: {{ contains: '{command}' }}, inner-pid: 1 }}, expect: [ {{ heeds: [TERM], meaning: not so }} ] }}");
+    let _deaf = as_first(&["sh", "-c", "echo; sleep 86151; true"]);
+    let _stubborn = as_first(&["sh", "-c", "trap '' TERM; echo; sleep 86152; true"]);
+    let _handles = as_first(&["sh", "-c", "trap 'exit 0' TERM; echo; sleep 86153 & wait"]);
+    let waits = "use POSIX; my $s = POSIX::SigSet->new(SIGTERM); sigprocmask(SIG_BLOCK, $s); $| = 1; print 1; my $m = pack('Q', 1 << 14); syscall(128, $m, 0, 0, 8) # 86154";
+    let _waits = as_first(&["perl", "-e", waits]);
+    assert_eq!(refused(&heeds("sleep 86151"))[1], "SIGTERM has no handler, and this is process 1: the kernel throws it away");
+    assert_eq!(refused(&heeds("sleep 86152"))[1], "SIGTERM is ignored");
+    passes(&heeds("sleep 86153"));
+    passes(&heeds("86154"));
+    // An ordinary process relies on the default, and may.
+    let _ordinary = Running::start("--mount", "", 86155, Stdio::null());
+    passes("- { id: p, find: process, where: { command: sleep 86155 }, expect: [ heeds: [TERM, SIGINT] ] }");
+}
+
+#[test]
 fn a_link_is_told_by_its_name_kind_master_and_state() {
     require!(Root, Tool("unshare"), Tool("ip"));
     let make = "ip link add berth0 type bridge; ip link add ship0 type veth peer name ship1; ip link set ship0 master berth0; ip link set ship0 up;";

@@ -146,6 +146,23 @@ fn an_exit_code_is_remembered_when_the_process_is_gone() {
 }
 
 #[test]
+fn an_exit_is_told_by_the_number_that_the_process_had_in_its_own_namespace() {
+    require!(Root, Tool("unshare"));
+    let room = Room::new();
+    let shell = Shell::start(room.drydock(&["shell"]));
+    let mut child = room.command("unshare").args(["--fork", "--pid", "sh", "-c", "read line; exit 9"]).stdin(Stdio::piped()).spawn().expect("unshare");
+    let one = "command: 'sh -c read line; exit 9', inner-pid: 1";
+    until_passed(&record(&room), &format!("kind: exec, {one}"));
+    drop(child.stdin.take());
+    child.wait().expect("it ends");
+    until_passed(&record(&room), &format!("kind: exit, {one}, status: 9"));
+    // unshare ends with the code of its child, and is in no namespace of its own.
+    until_passed(&record(&room), "kind: exit, command: { contains: 'unshare --fork' }, status: 9");
+    assert_eq!(ask(&record(&room), "kind: exit, command: { contains: 'unshare --fork' }, inner-pid: 1, status: 9").outcome, Outcome::NotYet);
+    drop(shell);
+}
+
+#[test]
 fn a_fork_is_recorded_with_parent_and_child() {
     require!(Root);
     let room = Room::new();
