@@ -71,6 +71,42 @@ fn a_terminal_is_left_by_its_keys_and_come_back_to_and_its_code_is_the_commands(
 }
 
 #[test]
+fn who_reads_too_slowly_holds_up_nobody_and_is_told_what_is_missing() {
+    require!(UserNamespaces);
+    let room = furnished();
+    let script = "read x; yes 0123456789 | head -c 20000000; echo over; read x";
+    stdout(&mut room.skiff(&[&["run", "-dit", "--name", "box"], &NONE[..], &["base", "sh", "-c", script]].concat()));
+    let (attach, mut screen) = on_a_terminal(room.skiff(&["attach", "box"]));
+    screen.write_all(b"\n").expect("it listens");
+    // Nobody reads that screen; the log has all of it nevertheless.
+    let mut log = room.skiff(&["logs", "-f", "box"]).stdout(Stdio::piped()).spawn().expect("it runs");
+    read_all_until(log.stdout.take().expect("piped"), b"over");
+    log.kill().expect("it runs");
+    log.wait().expect("our child");
+    let reading = std::thread::spawn(move || {
+        read_all_until(screen.try_clone().expect("a descriptor"), b" bytes are not shown here");
+        screen.write_all(LEAVE).expect("it listens");
+        read_all_until(screen, b"read escape sequence");
+    });
+    // It is told with the next that comes.
+    stdout(&mut room.skiff(&["exec", "box", "sh", "-c", "echo again >/proc/1/fd/1"]));
+    reading.join().expect("no panic");
+    assert_eq!(code(attach), Some(1));
+}
+
+/// Reads on and on until those bytes have come.
+fn read_all_until(mut from: impl std::io::Read, mark: &[u8]) {
+    let (mut seen, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
+    while !seen.windows(mark.len()).any(|w| w == mark) {
+        let keep = seen.len().saturating_sub(mark.len());
+        seen.drain(..keep);
+        let n = from.read(&mut buffer).expect("it is there");
+        assert!(n > 0, "it closed before {}", String::from_utf8_lossy(mark));
+        seen.extend_from_slice(&buffer[..n]);
+    }
+}
+
+#[test]
 fn a_terminal_in_the_background_has_the_size_of_whoever_attaches() {
     require!(UserNamespaces);
     let room = furnished();

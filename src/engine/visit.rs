@@ -38,7 +38,7 @@ pub enum Left {
     Ended(i32),
     /// By the keys, or because our own terminal is gone.
     Detached,
-    /// Whoever looks after the container is gone, or had to show us out.
+    /// Whoever looks after the container is gone.
     Lost,
 }
 

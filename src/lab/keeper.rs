@@ -243,9 +243,7 @@ fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said) -> bool, 
     let Lab { mut running, acceleration, boot, hello, _served } = lab;
     let qemu = Pidfd::open(i32::try_from(running.qemu.id()).unwrap_or(-1))?;
     let mut listener = keep.place.listen()?;
-    let mut control = running.ports[0].try_clone().or_sys("keep the control port")?;
-    // A guest that says half a frame, or reads nothing, must not hold up `lab stop`.
-    control.set_read_timeout(Some(CONTROL)).and_then(|()| control.set_write_timeout(Some(CONTROL))).or_sys("set a time-out")?;
+    let mut control = control_of(&running)?;
     if !keep.progress.is_empty() {
         wire::write(&mut control, Kind::Progress, &keep.progress).or_sys("tell the lab how far you are")?;
     }
@@ -297,6 +295,13 @@ fn stay(keep: &Keep, lab: Lab, packed: u64, said: &mut dyn FnMut(Said) -> bool, 
     let by_itself = farewell(&mut running.qemu, &qemu, &mut control, took);
     keep.place.note_cut_off(!by_itself);
     Ok(())
+}
+
+/// A guest that says half a frame, or reads nothing, must not hold up `lab stop`.
+fn control_of(running: &Running) -> Result<UnixStream, Error> {
+    let control = running.ports[0].try_clone().or_sys("keep the control port")?;
+    control.set_read_timeout(Some(CONTROL)).and_then(|()| control.set_write_timeout(Some(CONTROL))).or_sys("set a time-out")?;
+    Ok(control)
 }
 
 fn first_status(keep: &Keep, running: &Running, acceleration: Acceleration, boot: Duration, packed: u64, guest: Hello) -> Status {

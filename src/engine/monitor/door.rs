@@ -4,7 +4,7 @@
 //! (SCM_RIGHTS), and writes there himself: keys and window sizes take no way through the monitor. What
 //! the container writes is sent to all who are there, in frames: the stream's number (1, 2), four bytes
 //! of length, the bytes; and at the end the number 0 with the exit code. A guest who reads too slowly
-//! holds up nobody: what waits for him is kept up to [`MOST`] bytes, and then he is shown out.
+//! holds up nobody: [`MOST`] bytes wait for him, and of what he misses then he is told how much it was.
 //!
 //! Containers with a terminal have a door, and those that were started with somebody attached; whoever
 //! attaches to another reads its log. Docker's daemon does the same with HTTP's connections.
@@ -44,6 +44,8 @@ pub(super) struct Door {
 struct Guest {
     socket: OwnedFd,
     waiting: Vec<u8>,
+    /// Bytes that he was not sent.
+    missed: usize,
 }
 
 /// The short name of the socket, by way of the open folder: a path in an address has 108 bytes at most.
@@ -66,7 +68,7 @@ impl Door {
         let listener = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None).or_sys_with(what)?;
         socket::bind(listener.as_raw_fd(), &address(&folder)?).or_sys_with(what)?;
         socket::listen(&listener, Backlog::new(16).or_sys_with(what)?).or_sys_with(what)?;
-        let guests = first.into_iter().map(|socket| Guest { socket, waiting: Vec::new() }).collect();
+        let guests = first.into_iter().map(Guest::new).collect();
         Ok(Self { listener, guests, given: None })
     }
 
@@ -81,6 +83,7 @@ impl Door {
         self.given = None;
         let end = Instant::now() + PATIENCE;
         for mut guest in self.guests.drain(..) {
+            guest.own_up();
             guest.add(0, &code.to_le_bytes());
             while guest.flush() && !guest.waiting.is_empty() {
                 let left = end.saturating_duration_since(Instant::now());
@@ -96,7 +99,7 @@ impl Door {
 
     fn come_in(&mut self) {
         let Ok(raw) = socket::accept4(self.listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC) else { return };
-        let guest = Guest { socket: crate::kernel::pidfd::own(raw), waiting: Vec::new() };
+        let guest = Guest::new(crate::kernel::pidfd::own(raw));
         if guest.greet(self.given.as_ref()) {
             self.guests.push(guest);
         }
@@ -124,17 +127,31 @@ impl Beside for Door {
 
     fn heard(&mut self, stream: u8, bytes: &[u8]) {
         self.guests.retain_mut(|guest| {
-            guest.add(stream, bytes);
-            let stays = guest.flush() && guest.waiting.len() <= MOST;
-            if !stays {
-                guest.show_out();
+            if guest.waiting.len() > MOST {
+                guest.missed += bytes.len();
+            } else {
+                guest.own_up();
+                guest.add(stream, bytes);
             }
-            stays
+            guest.flush()
         });
     }
 }
 
 impl Guest {
+    fn new(socket: OwnedFd) -> Self {
+        Self { socket, waiting: Vec::new(), missed: 0 }
+    }
+
+    /// Says how much is missing at this place.
+    fn own_up(&mut self) {
+        if self.missed > 0 {
+            let note = format!("\r\n({} bytes are not shown here: they came faster than they were read; skiff logs has them)\r\n", self.missed);
+            self.missed = 0;
+            self.add(2, note.as_bytes());
+        }
+    }
+
     fn greet(&self, given: Option<&(u8, OwnedFd)>) -> bool {
         let (kind, fds) = given.map_or((NOTHING, Vec::new()), |(kind, fd)| (*kind, vec![fd.as_raw_fd()]));
         let rights = [ControlMessage::ScmRights(&fds)];
