@@ -168,7 +168,12 @@ fn scalar(value: &Value, doubled: bool) -> String {
     let plain = serde_yaml::to_string(&text).unwrap_or_default();
     let plain = plain.trim_end();
     // JSON's quoted texts are YAML's too, and stay on one line.
-    if plain == text { text } else { Value::from(text).to_string() }
+    if plain == text && !text.chars().any(char::is_control) { text } else { escaped(&Value::from(text).to_string()) }
+}
+
+/// What JSON may hold as it is and YAML may not ("Character Set" of its specification), by number.
+fn escaped(quoted: &str) -> String {
+    quoted.chars().map(|c| if matches!(c, '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}') { format!("\\u{:04x}", c as u32) } else { c.to_string() }).collect()
 }
 
 #[cfg(test)]
@@ -183,6 +188,7 @@ mod tests {
         let text = "name: app\nservices:\n  web:\n    build: {}\n    command:\n      - sh\n      - -c\n      - \"echo $$A\\nb\"\n    networks:\n      default: null\n    \
                     ports:\n      - mode: ingress\n        target: 80\n        published: \"80\"\n    tty: true\n";
         assert_eq!(yaml(&tree, true), text);
+        assert_eq!(yaml(&json!({ "name": "a\u{7f}\u{85}\u{ffff}" }), false), "name: \"a\\u007f\\u0085\\uffff\"\n");
     }
 
     fn tree() -> impl Strategy<Value = Value> {
