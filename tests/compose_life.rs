@@ -167,14 +167,15 @@ fn a_service_waits_for_what_it_depends_on_and_what_will_not_come_is_said() {
 #[test]
 fn output_is_prefixed_and_ctrl_c_stops_what_is_followed() {
     require!(Root);
-    let room = app("services:\n  web:\n    image: base\n    init: true\n    command: sh -c 'echo one; echo two >&2; trap \"echo bye; exit 3\" TERM; while :; do sleep 0.1; done'\n  database:\n    image: base\n    command: echo up\n");
+    let room = app("services:\n  web:\n    image: base\n    init: true\n    command: sh -c 'trap \"echo bye; exit 3\" TERM; echo one; echo two >&2; touch /tmp/on; while :; do sleep 0.1; done'\n    \
+                    healthcheck: {test: test -e /tmp/on, interval: 50ms, start_period: 60s}\n  database:\n    image: base\n    command: echo up\n    depends_on: {web: {condition: service_healthy}}\n");
     let mut up = compose(&room, &["up"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let mut lines = up.stdout.take().expect("it is a pipe");
     let mut seen = read_until(&mut lines, "web-1       | two\n", Duration::from_secs(60));
     if !seen.contains("database-1 exited with code 0\n") {
         seen += &read_until(&mut lines, "database-1 exited with code 0\n", Duration::from_secs(60));
     }
-    assert!(seen.starts_with("Attaching to database-1, web-1\n") && seen.contains("database-1  | up\n") && seen.contains("web-1       | one\n"), "{seen}");
+    assert!(seen.starts_with("Attaching to web-1, database-1\n") && seen.contains("database-1  | up\n") && seen.contains("web-1       | one\n"), "{seen}");
     kill(Pid::from_raw(up.id() as i32), Signal::SIGINT).expect("it is there");
     let rest = read_until(&mut lines, "web-1 exited with code 3\n", Duration::from_secs(60));
     assert_eq!(rest, "web-1       | bye\nweb-1 exited with code 3\n");
@@ -277,6 +278,10 @@ fn nothing_is_made_where_something_cannot_be_and_what_belongs_to_others_is_left(
     let (code, _, err) = outcome(&mut compose(&room, &["up", "-d"]));
     assert!(code == Some(1) && err.starts_with("error: compose.yaml:13: services.bad.cpus: invalid value \"1000\": this machine has "), "{err}");
     nothing_is_left(&room);
+    write(&room, "compose.yaml", &format!("services:\n  web:\n{SLEEP}    ports: ['8080:80']\n  bad:\n{SLEEP}    ports: ['127.0.0.1:8080:1']\n"));
+    let (code, _, err) = outcome(&mut compose(&room, &["up", "-d"]));
+    assert_eq!((code, err.lines().next()), (Some(1), Some("error: compose.yaml:7: services.web.ports: port 8080/tcp of the host leads to the service bad already")));
+    nothing_is_left(&room);
     write(&room, "compose.yaml", &format!("services:\n  web:\n{SLEEP}    networks: [a]\nnetworks: {{a: {{external: true}}}}\n"));
     let (code, _, err) = outcome(&mut compose(&room, &["up", "-d"]));
     assert_eq!((code, err.as_str()), (Some(1), "error: network a declared as external, but could not be found\n  why: an external network is made by somebody else, before compose starts\n  try: skiff network create a\n"));
@@ -315,4 +320,59 @@ fn a_service_may_have_the_network_and_the_volumes_of_another() {
     assert_eq!(links("web"), links("side"));
     done(&room, &["down", "-v"]);
     nothing_is_left(&room);
+}
+
+#[test]
+fn what_a_killed_up_left_is_put_right_by_the_next() {
+    require!(Root);
+    let room = app(&format!("services:\n  web:\n{SLEEP}    depends_on: [db]\n    volumes: [/kept]\n  db:\n{SLEEP}"));
+    done(&room, &["up", "-d"]);
+    stdout(&mut room.skiff(&["exec", "app-web-1", "touch", "/kept/file"]));
+    // Killed after the first thing that it says, after the second, and so on.
+    for lines in 1.. {
+        let mut up = compose(&room, &["up", "-d", "--force-recreate"]).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut err = up.stderr.take().expect("it is a pipe");
+        let heard = (0..lines).take_while(|_| next_line(&mut err)).count();
+        let _ = up.kill();
+        up.wait().expect("it ends");
+        done(&room, &["up", "-d"]);
+        assert_eq!(out(&room, &["ps", "-a", "--format", "{{.Name}} {{.State}}"]), "app-db-1 running\napp-web-1 running\n", "after {lines} lines");
+        assert_eq!(stdout(&mut room.skiff(&["exec", "app-web-1", "ls", "/kept"])), "file\n", "after {lines} lines");
+        if heard < lines {
+            break;
+        }
+    }
+    done(&room, &["down", "-v"]);
+    // A container that was half made has no record that `down` could know it by; it keeps its volume,
+    // for a while even where it has no folder yet.
+    until("the end of what was half made", || {
+        stdout(&mut room.skiff(&["system", "prune", "-f", "--volumes"]));
+        stdout(&mut room.skiff(&["volume", "ls", "-q"])).is_empty()
+    });
+    nothing_is_left(&room);
+}
+
+/// Reads to the end of a line; false at the end of all.
+fn next_line(from: &mut impl std::io::Read) -> bool {
+    let mut byte = [0];
+    while matches!(from.read(&mut byte), Ok(1)) {
+        if byte == *b"\n" {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn an_ordinary_user_has_containers_and_volumes_without_networks() {
+    require!(OrdinaryUser, UserNamespaces);
+    let room = app(&format!("services:\n  web:\n{SLEEP}    volumes: ['data:/data']\nvolumes: {{data: }}\n"));
+    assert!(done(&room, &["up", "-d"]).starts_with("note: networks need root: the containers have none\n Volume app_data  Creating\n"));
+    out(&room, &["exec", "web", "touch", "/data/x"]);
+    assert_eq!(out(&room, &["exec", "web", "ls", "/data", "/sys/class/net"]), "/data:\nx\n\n/sys/class/net:\nlo\n");
+    done(&room, &["down", "-v"]);
+    assert_eq!(stdout(&mut room.skiff(&["ps", "-aq"])), "");
+    write(&room, "compose.yaml", &format!("services:\n  web:\n{SLEEP}    ports: ['8080:80']\n"));
+    let (code, _, err) = outcome(&mut compose(&room, &["up", "-d"]));
+    assert!(code == Some(1) && err.contains("services.web.ports: "), "{err}");
 }

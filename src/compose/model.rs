@@ -51,6 +51,7 @@ pub struct Service {
     pub scale: Option<u32>,
     pub secrets: Vec<Grant>,
     pub security_opt: Vec<String>,
+    pub shm_size: Option<String>,
     pub stdin_open: bool,
     pub stop_grace_period: Option<String>,
     pub stop_signal: Option<String>,

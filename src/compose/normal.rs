@@ -192,7 +192,7 @@ fn mounts(service: &mut Object, folder: &Path) -> Result<(), Wrong> {
             *item = mount(text, folder).map_err(|w| under(w, &["volumes", &nth]))?;
             continue;
         }
-        let at = |what: &str| Wrong { path: vec!["volumes".into(), nth.clone()], what: what.to_owned(), hint: Some("type: volume, source: data, target: /data".into()) };
+        let at = |what: &str| Wrong { path: vec!["volumes".into(), nth.clone()], what: what.to_owned(), hint: Some("{type: volume, source: data, target: /data}, or {type: bind, source: ./data, target: /data}".into()) };
         let Some(long) = item.as_object_mut() else { continue };
         let kind = long.get("type").and_then(Value::as_str).ok_or_else(|| at("a volume needs a type: bind, volume or tmpfs"))?.to_owned();
         if !long.get("target").and_then(Value::as_str).is_some_and(|t| t.starts_with('/')) {

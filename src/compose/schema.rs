@@ -156,7 +156,7 @@ pub const SERVICE: Shape = Object(&[
     key("scale", &Whole),
     key("secrets", &List(&Either(&GRANT, &Text))),
     key("security_opt", &List(&Text)),
-    idle("shm_size", NOT_HERE),
+    key("shm_size", &Size),
     key("stdin_open", &Flag),
     key("stop_grace_period", &Duration),
     key("stop_signal", &Text),

@@ -13,7 +13,7 @@ use crate::engine::network::{self, Lookup, Place, Published, Wish, etc};
 use crate::engine::request::{Bind, Network, Request, Tmpfs};
 use crate::engine::restart::Policy;
 use crate::engine::volume::Asked;
-use crate::kernel::Explain;
+use crate::kernel::{Explain, units};
 use std::path::{Path, PathBuf};
 
 /// A service of a project, on its way to the engine.
@@ -55,6 +55,9 @@ impl Maker<'_> {
         if service.container_name.is_some() && service.replicas() > 1 {
             let fault = self.fault("container_name", format!("the service is to have {} containers, and a name is one container's", service.replicas()));
             return Err(fault.try_this("leave out container_name, or scale and replicas").into());
+        }
+        if let Some(name) = service.environment.keys().find(|n| n.is_empty() || n.contains(['=', '\0'])) {
+            return Err(self.fault("environment", format!("{name:?} is no variable's name")).into());
         }
         let (entrypoint, command) = self.words();
         let mut request = Request {
@@ -225,6 +228,10 @@ impl Maker<'_> {
             let (target, options) = text.split_once(':').unwrap_or((text, ""));
             let target = self.inside("tmpfs", Path::new(target))?;
             request.tmpfs.push(Tmpfs { target, options: options.split(',').filter(|o| !o.is_empty()).map(String::from).collect() });
+        }
+        if let Some(size) = self.service.shm_size.as_deref().and_then(|s| units::bytes(s).ok()) {
+            // Over the one that every container has.
+            request.tmpfs.push(Tmpfs { target: "/dev/shm".into(), options: vec![format!("size={size}"), "mode=1777".into()] });
         }
         for mount in &self.service.volumes {
             self.mount(mount, request)?;

@@ -17,8 +17,8 @@ use super::stop;
 use super::wait;
 use crate::engine::container::{Container, Status};
 use crate::engine::host::Host;
-use crate::engine::network::{self, Networks, Wanted};
-use crate::engine::request::Request;
+use crate::engine::network::{self, Networks, Published, Wanted};
+use crate::engine::request::{Network, Request};
 use crate::engine::volume::{Asked, Volume, Volumes};
 use crate::engine::{monitor, start};
 use crate::image::Image;
@@ -79,6 +79,7 @@ impl Up<'_> {
     pub fn create(&self) -> Result<(), Error> {
         let order: Vec<String> = self.project.order()?.into_iter().filter(|n| self.services.contains(n)).collect();
         let plans = order.iter().map(|name| Ok((name, self.plan(name)?))).collect::<Result<Vec<_>, Error>>()?;
+        self.clashes(&plans)?;
         self.parts()?;
         plans.iter().try_for_each(|(name, plan)| self.converge(name, plan))
     }
@@ -105,6 +106,25 @@ impl Up<'_> {
         let written = maker.written()?;
         let one = |number| Ok(Planned { number, request: Request { told: self.notes, ..maker.request(number, &id)? }, written: written.clone() });
         (1..=count).map(one).collect()
+    }
+
+    /// No port of the host leads to two containers.
+    fn clashes(&self, plans: &[(&String, Vec<Planned>)]) -> Result<(), Error> {
+        let mut taken: Vec<(Published, &str)> = Vec::new();
+        for (name, planned) in plans.iter().flat_map(|(name, plan)| plan.iter().map(move |p| (name.as_str(), p))) {
+            let Network::Joined(wish) = &planned.request.network else { continue };
+            // One that is chosen when it starts takes what is free.
+            for port in wish.ports.iter().filter(|p| p.host_port != 0 && p.until == 0) {
+                let same = |other: &Published| (other.host_port, other.protocol) == (port.host_port, port.protocol) && (other.address == port.address || other.address.is_unspecified() || port.address.is_unspecified());
+                if let Some((_, other)) = taken.iter().find(|(p, _)| same(p)) {
+                    let who = if *other == name { format!("a container of {name} already") } else { format!("the service {other} already") };
+                    let fault = self.project.fault(&["services", name, "ports"], format!("services.{name}.ports: port {}/{} of the host leads to {who}", port.host_port, port.protocol));
+                    return Err(fault.try_this("another port, a range such as 8000-8009:80, or the container's alone: 80").into());
+                }
+                taken.push((*port, name));
+            }
+        }
+        Ok(())
     }
 
     /// The networks that the services are on.
@@ -170,7 +190,12 @@ impl Up<'_> {
         stop::remove(surplus, self.timeout, false, self.tell)?;
         for planned in plan {
             let wanted = planned.request.name.clone().unwrap_or_default();
-            match kept.remove(&planned.number) {
+            let mut old = kept.remove(&planned.number);
+            // Its predecessor went, and a kill came before it got the name.
+            if let Some(found) = old.as_mut().filter(|f| f.container.name() != wanted) {
+                found.container.rename(&wanted)?;
+            }
+            match old {
                 None => told(self.tell, "Container", &wanted, ("Creating", "Created"), || self.make(name, planned, &planned.request).map(drop))?,
                 Some(old) if self.recreate == Recreate::Always || (self.recreate == Recreate::Changed && (lost_its_network || differs(&old, &planned.request))) => {
                     self.replaced.borrow_mut().insert(name.to_owned());

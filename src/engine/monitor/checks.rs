@@ -50,12 +50,30 @@ impl Monitor<'_> {
 /// One run of the check; `None` if `monitor` ended meanwhile.
 fn probe(container: &Container, check: &Check, monitor: &Pidfd) -> Option<Probe> {
     let start = SystemTime::now();
-    let (code, output) = match run(container, check, monitor) {
+    let done = run(container, check, monitor);
+    reap_all();
+    let (code, output) = match done {
         Ok(None) => return None,
         Ok(Some(done)) => done,
         Err(error) => (-1, error.to_string()),
     };
     Some(Probe { start, end: SystemTime::now(), code, output })
+}
+
+/// How long a process that has told why it failed may take to end.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Reaps what a check left, one that could not enter too: a zombie in the container's pid namespace
+/// would keep its process 1 from ending, and with that the monitor (pid_namespaces(7)).
+fn reap_all() {
+    let end = Instant::now() + LAST;
+    while let Ok(reaped) = pidfd::reap_any() {
+        match reaped {
+            Some(_) => {}
+            None if Instant::now() >= end => return,
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
 }
 
 fn run(container: &Container, check: &Check, monitor: &Pidfd) -> Result<Option<(i32, String)>, Error> {

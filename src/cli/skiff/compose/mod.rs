@@ -118,6 +118,8 @@ struct Session<'a> {
 pub fn run(args: Compose, root: &Path) -> Outcome {
     let options = Options { files: args.files, name: args.project_name, profiles: args.profile, env_files: args.env_file, folder: args.project_directory, keep_variables: false };
     let session = Session { root, options, quiet: args.progress == "quiet" };
+    // What could not be run has the engine's own code where it is one command that was asked for.
+    let of_command = matches!(args.command, Command::Exec(_) | Command::Run(_));
     let done = match args.command {
         Command::Build(args) => image::build(&session, &args),
         Command::Config(args) => config::config(session, &args),
@@ -144,7 +146,7 @@ pub fn run(args: Compose, root: &Path) -> Outcome {
     };
     done.or_else(|error| {
         show(error.as_ref());
-        Ok(error.exit_code().clamp(1, 124))
+        Ok(if of_command || error.exit_code() < 125 { error.exit_code().max(1) } else { 1 })
     })
 }
 
