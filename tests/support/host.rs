@@ -23,7 +23,9 @@ impl Host {
         lines.extend(cgroups());
         lines.extend(links());
         for dir in files.iter().chain([&Path::new("/var/lib"), &Path::new("/run")]) {
-            lines.extend(names(dir).into_iter().map(|n| format!("file {}/{n}", dir.display())));
+            // The record of the default bridge stays as long as the bridge does: until a prune.
+            let kept = names(dir).into_iter().filter(|n| n != "networks");
+            lines.extend(kept.map(|n| format!("file {}/{n}", dir.display())));
         }
         // mount(8) itself keeps this, whoever calls it.
         lines.remove("file /run/mount");
