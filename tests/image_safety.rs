@@ -336,4 +336,6 @@ fn no_image_is_called_what_an_id_begins_with() {
     assert_eq!(outcome(&mut room.skiff(&["tag", "base", "sha256:abc"])), (Some(1), String::new(), expected.to_owned()));
     let (code, _, err) = outcome(&mut room.skiff(&["build", "-q", "-t", "sha256:abc", &room.path().display().to_string()]));
     assert!(code == Some(1) && err.ends_with(expected), "{err}");
+    let (code, _, err) = outcome(&mut room.skiff(&["pull", "scratch"]));
+    assert!(code == Some(1) && err.starts_with("error: \"scratch\" is not an image reference: it is a reserved name: "), "{err}");
 }

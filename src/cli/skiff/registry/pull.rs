@@ -30,6 +30,10 @@ pub struct Pull {
 /// Fetches an image, or all that have another tag.
 pub fn pull(args: &Pull, root: &Path) -> Outcome {
     let mut reference: Reference = args.name.parse().map_err(boxed::<crate::image::Error>)?;
+    if reference.name() == "scratch" {
+        let problem = "it is a reserved name: FROM scratch begins with nothing, and there is no such image".to_owned();
+        return Err(boxed(crate::image::Error::BadReference { text: args.name.clone(), problem }));
+    }
     let settings = settings().map_err(boxed)?;
     if !args.all_tags {
         if reference.tag.is_none() && reference.digest.is_none() && !args.quiet {
