@@ -216,3 +216,17 @@ fn networks_are_listed_as_dockers_are() {
     }
     assert_eq!(outcome(&mut room.skiff(&["network", "rm", "-f", "nowhere"])).0, Some(0));
 }
+
+#[test]
+fn a_cable_of_the_last_time_does_not_keep_a_container_from_starting_again() {
+    require!(Root, Tool("ip"));
+    let room = furnished();
+    let id = stdout(&mut room.skiff(&["create", "base", "cat", "/sys/class/net/eth0/operstate"]));
+    // As if the kernel had not yet taken apart the namespace of its last run.
+    stdout(Command::new("ip").args(["link", "add", &format!("ve{}0", &id[..12]), "type", "bridge"]));
+    assert_eq!(outcome(&mut room.skiff(&["start", "-a", id.trim()])), (Some(0), "up\n".into(), String::new()));
+    // And as it is when somebody is in a hurry.
+    for _ in 0..10 {
+        assert_eq!(outcome(&mut room.skiff(&["start", "-a", id.trim()])), (Some(0), "up\n".into(), String::new()));
+    }
+}

@@ -46,7 +46,18 @@ impl Carry for Plug {
         let bridge = link::named(outside, &self.endpoint.bridge)?.ok_or_else(|| SysError::new(format!("find the bridge {}", self.endpoint.bridge), Errno::ENODEV))?;
         let here = std::fs::File::open("/proc/self/ns/net").or_sys("open /proc/self/ns/net")?;
         let there = link::End { name: &self.name, namespace: here.as_fd(), mac: self.endpoint.mac };
-        link::add_veth(outside, &self.endpoint.link, bridge.index, &there)?;
+        let cable = || link::add_veth(outside, &self.endpoint.link, bridge.index, &there);
+        match cable() {
+            // Started again at once: the kernel takes a namespace apart some time after its last
+            // process, and until then the cable of the last time is in the bridge. The name is ours.
+            Err(e) if e.errno == Errno::EEXIST => {
+                if let Some(last) = link::named(outside, &self.endpoint.link)? {
+                    let _ = link::remove(outside, &last);
+                }
+                cable()?;
+            }
+            first => first?,
+        }
 
         let own = Socket::route()?;
         let end = link::named(&own, &self.name)?.ok_or_else(|| SysError::new(format!("find {}", self.name), Errno::ENODEV))?;
