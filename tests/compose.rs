@@ -287,3 +287,88 @@ fn a_profile_wakes_its_services_and_what_needs_a_sleeping_one_is_refused() {
     let (code, _, err) = outcome(&mut compose(&room, &["up", "-d", "wbe"]));
     assert_eq!((code, err.as_str()), (Some(1), "error: no such service: wbe\n  why: the services are: web\n  try: did you mean web?\n"));
 }
+
+#[test]
+fn variables_come_from_where_compose_is_called_and_from_where_its_file_is() {
+    let file = services("  web:\n    image: web:${TAG}-${HERE:-none}\n");
+    let room = app(&[(".env", "COMPOSE_FILE=deploy/compose.yaml\nTAG=1\n"), ("deploy/compose.yaml", &file), ("deploy/.env", "TAG=2\nHERE=there\n"), ("bad/.env", "A=${\n"), ("bad/x", "")]);
+    let images = |args: &[&str]| stdout(&mut compose(&room, &[args, &["config", "--images"]].concat()));
+    assert_eq!(images(&[]), "web:1-there\n");
+    assert_eq!(images(&["-f", "deploy/compose.yaml"]), "web:2-there\n");
+    assert_eq!(stdout(compose(&room, &["-f", "deploy/compose.yaml", "config", "--images"]).env("COMPOSE_DISABLE_ENV_FILE", "1").env("TAG", "3")), "web:3-none\n");
+    // A file that is not asked for may say what it likes.
+    let mut away = compose(&room, &["-f", "../deploy/compose.yaml", "config", "--images"]);
+    assert_eq!(stdout(away.current_dir(room.path().join("app/bad"))), "web:2-there\n");
+    // What is no file can be read as well.
+    let line = "exec $0 compose -p x --env-file /dev/null --env-file <(echo TAG=4) -f <(cat deploy/compose.yaml) config --images";
+    let skiff = room.skiff(&[]).get_program().to_owned();
+    assert_eq!(stdout(std::process::Command::new("bash").arg("-c").arg(line).arg(skiff).current_dir(room.path().join("app"))), "web:4-none\n");
+}
+
+#[test]
+fn an_included_file_has_variables_of_its_own() {
+    let more = services("  db:\n    image: db:${TAG}\n    volumes: ['./y:/y']\n");
+    let room = app(&[
+        ("compose.yaml", "include: [part/more.yaml]\nservices: {web: {image: 'web:${TAG:-none}'}}\n"),
+        ("other.yaml", "include: [{path: [part/more.yaml, over.yaml], env_file: x.env}]\nservices: {}\n"),
+        ("over.yaml", "services: {db: {volumes: ['./z:/z']}}\n"),
+        ("x.env", "TAG=x\n"), ("part/.env", "TAG=part\n"), ("part/more.yaml", &more),
+    ]);
+    assert_eq!(stdout(&mut compose(&room, &["config", "--images"])), "db:part\nweb:none\n");
+    assert_eq!(stdout(compose(&room, &["config", "--images"]).env("TAG", "mine")), "db:mine\nweb:mine\n");
+    let shown = config(&room, &["-f", "other.yaml"]);
+    for line in ["image: db:x\n", "source: ROOM/app/part/y\n", "source: ROOM/app/part/z\n"] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+}
+
+#[test]
+fn a_tag_takes_away_and_replaces_what_is_extended_too() {
+    let file = "services:\n  base: {image: x, ports: ['80:80'], labels: {a: b}, dns: [1.1.1.1]}\n  web: {extends: base, ports: !override ['81:81'], labels: !reset {}, dns: [9.9.9.9]}\n";
+    let room = app(&[("compose.yaml", "services:\n  web: {extends: {file: more.yaml, service: web}}\n"), ("more.yaml", file)]);
+    let shown = config(&room, &[]);
+    let expected = "    dns:\n      - 1.1.1.1\n      - 9.9.9.9\n    image: x\n    networks:\n      default: null\n    ports:\n      - mode: ingress\n        target: 81\n        published: \"81\"\n        protocol: tcp\nnetworks:";
+    assert!(shown.contains(expected), "{shown}");
+}
+
+#[test]
+fn a_service_that_is_named_wakes_its_profile_and_the_flag_stands_over_the_variable() {
+    let room = app(&[("compose.yaml", &services("  tool: {image: base, profiles: [debug], depends_on: [db]}\n  db: {image: base, profiles: [debug]}\n  odd: {image: base, profiles: [odd]}\n"))]);
+    assert_eq!(stdout(&mut compose(&room, &["config", "--services", "tool"])), "db\ntool\n");
+    assert_eq!(stdout(compose(&room, &["--profile", "odd", "config", "--services"]).env("COMPOSE_PROFILES", "debug")), "odd\n");
+    assert_eq!(stdout(compose(&room, &["config", "--services"]).env("COMPOSE_PROFILES", "debug")), "db\ntool\n");
+}
+
+#[test]
+fn what_is_named_and_says_nothing_is_as_if_it_were_not_there() {
+    let file = services("  web:\n    image: base\n    build: {context: ., args: {A: }, secrets: }\n    deploy: {resources: {limits: }}\n    logging: {options: }\n    networks: {back: {aliases: }}\n    labels: {empty: }\n    volumes: [{type: volume, target: /x, volume: }]\nnetworks: {back: }\n");
+    let expected = "      args:\n        A: null\n      context: ROOM/app\n      dockerfile: Dockerfile\n    deploy:\n      resources: {}\n    image: base\n    labels:\n      empty: \"\"\n    logging: {}\n    networks:\n      back: {}\n    volumes:\n      - type: volume\n        target: /x\n";
+    let shown = config(&app(&[("compose.yaml", &file)]), &[]);
+    assert!(shown.contains(expected), "{shown}");
+}
+
+#[test]
+fn an_env_file_may_hold_what_the_service_and_a_file_above_say() {
+    let room = app(&[("compose.yaml", &services("  web:\n    image: base\n    env_file: [one.env, two.env, /dev/null]\n    environment: {ZED: z}\n")), ("one.env", "A: 1\n"), ("two.env", "B=$A-$ZED\n")]);
+    assert!(config(&room, &[]).contains("      A: \"1\"\n      B: 1-z\n      ZED: z\n"));
+}
+
+#[test]
+fn names_that_cannot_be_and_modes_that_are_not_heeded_are_said() {
+    for (text, said) in [
+        ("services:\n  ../web: {image: base}\n", "error: compose.yaml:2: services: \"../web\" cannot be a name\n  try: letters, digits, `.`, `_` and `-`\n"),
+        ("services: {web: {image: base}}\nvolumes:\n  a/b: {}\n", "error: compose.yaml:3: volumes: \"a/b\" cannot be a name\n"),
+    ] {
+        let err = refused(&[("compose.yaml", text)], &[]);
+        assert!(err.starts_with(said), "{err}");
+    }
+    let file = services("  web:\n    image: base\n    secrets:\n      - {source: key, mode: 0o440}\n      - {source: word, mode: 0o440}\nsecrets: {key: {file: ./key}, word: {content: x}}\n");
+    let room = app(&[("compose.yaml", &file)]);
+    let (code, out, err) = outcome(&mut compose(&room, &["config"]));
+    let said = "warning: compose.yaml:5: services.web.secrets[0]: mode not heeded: a file of the host keeps the owner and mode that it has there\n";
+    assert_eq!((code, err.as_str()), (Some(0), said));
+    assert!(out.contains("      - source: word\n        mode: \"0440\"\n"), "{out}");
+    // A name is looked at even where no file is needed.
+    let (code, _, err) = outcome(room.skiff(&["compose", "-p", "../x", "down"]).current_dir(Path::new("/proc")));
+    assert_eq!((code, err.lines().next()), (Some(1), Some("error: invalid project name \"../x\"")));
+}

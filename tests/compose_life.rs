@@ -376,3 +376,82 @@ fn an_ordinary_user_has_containers_and_volumes_without_networks() {
     let (code, _, err) = outcome(&mut compose(&room, &["up", "-d"]));
     assert!(code == Some(1) && err.contains("services.web.ports: "), "{err}");
 }
+
+#[test]
+fn down_with_volumes_leaves_those_that_are_external_or_not_in_the_file() {
+    require!(Root);
+    let file = |volumes: &str| format!("services:\n  web:\n{SLEEP}    network_mode: none\n    volumes: ['data:/data']\nvolumes: {{{volumes}}}\n");
+    let room = app(&file("data: "));
+    done(&room, &["up", "-d"]);
+    out(&room, &["exec", "web", "touch", "/data/precious"]);
+    // It was made by this project, and is declared external by now, to keep it.
+    write(&room, "compose.yaml", &file("data: {external: true, name: app_data}"));
+    assert!(!done(&room, &["down", "-v"]).contains("Volume"));
+    write(&room, "compose.yaml", "services: {web: {image: base}}");
+    assert_eq!(done(&room, &["down", "-v"]), "warning: the volume app_data is of this project and not in its file: it stays; skiff volume rm app_data removes it.\n");
+    write(&room, "compose.yaml", &file("data: "));
+    assert_eq!(out(&room, &["run", "--rm", "web", "ls", "/data"]), "precious\n");
+    // Another project's file, where this one is meant by its name.
+    fs::create_dir(room.path().join("app/other")).expect("the room is ours");
+    write(&room, "other/compose.yaml", "services: {db: {image: base}}");
+    done(&room, &["up", "-d"]);
+    let (code, _, err) = outcome(compose(&room, &["-p", "app", "down", "-v"]).current_dir(room.path().join("app/other")));
+    assert!(code == Some(0) && err.contains(" Container app-web-1  Removed\n") && err.contains(" Volume app_data  Removed\n"), "{err}");
+    let (code, _, err) = outcome(&mut compose(&room, &["down", "wbe"]));
+    assert_eq!((code, err.lines().next()), (Some(1), Some("error: no such service: wbe")));
+    nothing_is_left(&room);
+}
+
+#[test]
+fn what_is_to_be_restarted_with_another_is_when_that_is_replaced() {
+    require!(Root);
+    let file = |tag: &str| format!("services:\n  web:\n{SLEEP}    network_mode: none\n    depends_on: {{db: {{condition: service_started, restart: true}}}}\n  db:\n{SLEEP}    network_mode: none\n    environment: {{TAG: {tag}}}\n");
+    let room = app(&file("one"));
+    done(&room, &["up", "-d"]);
+    let seen = || (look(&room, "app-web-1", "{{.Id}}"), look(&room, "app-web-1", "{{.State.Pid}}"));
+    let (id, pid) = seen();
+    write(&room, "compose.yaml", &file("two"));
+    // Also where the other alone is meant.
+    done(&room, &["up", "-d", "db"]);
+    let (again, other) = seen();
+    assert_eq!((again == id, other == pid, other.as_str() == "0"), (true, false, false));
+    done(&room, &["down"]);
+    nothing_is_left(&room);
+}
+
+#[test]
+fn names_are_looked_at_before_anything_is_made() {
+    require!(Root);
+    let refused = |room: &Room, args: &[&str], said: &str| {
+        let (code, _, err) = outcome(&mut compose(room, &[&["up", "-d"], args].concat()));
+        assert_eq!((code, err.lines().next()), (Some(1), Some(said)));
+        nothing_is_left(room);
+    };
+    let room = app(&format!("services:\n  web:\n{SLEEP}    container_name: own\n"));
+    refused(&room, &["--scale", "web=2"], "error: compose.yaml:7: services.web.container_name: the service is to have 2 containers, and a name is one container's");
+    write(&room, "compose.yaml", &format!("services:\n  web:\n{SLEEP}    container_name: own\n  zoo:\n{SLEEP}    container_name: own\n"));
+    refused(&room, &[], "error: compose.yaml:13: services.zoo: the container's name \"own\" is that of the service web already");
+    write(&room, "compose.yaml", &format!("services:\n  web:\n{SLEEP}    container_name: ../own\n"));
+    refused(&room, &[], "error: compose.yaml:7: services.web: \"../own\" cannot be a container's name");
+    write(&room, "compose.yaml", &format!("services:\n  web:\n{SLEEP}    volumes: ['a:/a', 'b:/b']\nvolumes:\n  a: {{}}\n  b:\n    name: ../b\n"));
+    refused(&room, &[], "error: compose.yaml:11: volumes.b: \"../b\" cannot be a volume's name");
+}
+
+#[test]
+fn run_makes_the_folder_that_is_bound() {
+    require!(Root);
+    let room = app(&format!("services:\n  web:\n{SLEEP}    network_mode: none\n    volumes: ['./made:/m']\n"));
+    assert_eq!(out(&room, &["run", "--rm", "web", "ls", "-d", "/m"]), "/m\n");
+    nothing_is_left(&room);
+}
+
+#[test]
+fn start_waits_for_what_a_service_depends_on() {
+    require!(Root);
+    let room = app(&format!("services:\n  web:\n{SLEEP}    network_mode: none\n    depends_on: {{job: {{condition: service_completed_successfully}}}}\n  job:\n    image: base\n    network_mode: none\n    command: sleep 0.3\n"));
+    done(&room, &["create"]);
+    let said = done(&room, &["start"]);
+    assert!(said.contains(" Container app-job-1  Exited\n Container app-web-1  Starting\n"), "{said}");
+    done(&room, &["down"]);
+    nothing_is_left(&room);
+}

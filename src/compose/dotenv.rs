@@ -1,6 +1,6 @@
 //! Files of variables: `.env` beside the compose file, `--env-file`, and a service's `env_file`.
 //!
-//! A line is `NAME=value`, maybe after `export`; `#` begins a comment. In single quotes a value is as it
+//! A line is `NAME=value`, or `NAME: value`, maybe after `export`; `#` begins a comment. In single quotes a value is as it
 //! stands; in double quotes and in none it may hold variables, of the lines above or of the environment,
 //! and in double quotes also `\n`, `\t`, `\"` and `\\`. A quoted value may go over several lines. A name
 //! alone takes the environment's value, if it has one.
@@ -25,13 +25,13 @@ pub fn read(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Result<BTreeM
     while !rest.is_empty() {
         let end = rest.find('\n').map_or(rest.len(), |n| n + 1);
         let first = rest[..end].trim();
-        let entry = first.strip_prefix("export ").map_or(first, str::trim_start);
+        let entry = first.strip_prefix("export").filter(|e| e.starts_with([' ', '\t'])).map_or(first, str::trim_start);
         if entry.is_empty() || entry.starts_with('#') {
             (rest, line) = (&rest[end..], line + 1);
             continue;
         }
         let bad = |problem: String| BadLine { line, problem };
-        let stop = entry.find(['=', ' ', '\t', '#']).unwrap_or(entry.len());
+        let stop = entry.find(['=', ':', ' ', '\t', '#']).unwrap_or(entry.len());
         let name = &entry[..stop];
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
             return Err(bad(format!("{:?} is no variable's name", if name.is_empty() { entry } else { name })));
@@ -42,7 +42,7 @@ pub fn read(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Result<BTreeM
             (rest, line) = (&rest[end..], line + 1);
             continue;
         }
-        let Some(value) = behind.strip_prefix('=') else { return Err(bad(format!("behind {name} there is no =, but {behind:?}"))) };
+        let Some(value) = behind.strip_prefix(['=', ':']) else { return Err(bad(format!("behind {name} there is no =, but {behind:?}"))) };
         // Where the value begins in what is left: it may go on below.
         let at = value.as_ptr() as usize - rest.as_ptr() as usize;
         let own = found.clone();
@@ -124,7 +124,7 @@ mod tests {
         for (text, expected) in [
             ("A=1", "1"), ("export A=1", "1"), ("A = 1 ", "1"), ("A=", ""), ("A=one two # why", "one two"), ("A=one#two", "one#two"), ("A='$HOST # x' # y", "$HOST # x"),
             ("A=\"a\\nb \\\"c\\\" \\$HOST\"", "a\nb \"c\" $HOST"), ("A=$HOST/x", "here/x"), ("B=2\nA=${B}${C:-3}", "23"), ("A=1\nA=2", "2"), ("A='one\ntwo'\nB=1", "one\ntwo"),
-            ("HOST\nA", "(none)"), ("\u{feff}# x\n\nA=1\r\n", "1"), ("A=a=b", "a=b"),
+            ("HOST\nA", "(none)"), ("A: b=c", "b=c"), ("export\tA=1:2", "1:2"), ("exported=1\nA=2", "2"), ("\u{feff}# x\n\nA=1\r\n", "1"), ("A=a=b", "a=b"),
         ] {
             assert_eq!(value(text), expected, "{text:?}");
         }

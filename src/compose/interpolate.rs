@@ -45,37 +45,31 @@ impl<'a> Variables<'a> {
 
     /// A text with its variables filled in.
     pub fn expand(&mut self, text: &str) -> Result<String, Problem> {
-        let mut rest = text;
-        let found = self.until(&mut rest, false)?;
-        Ok(found)
+        self.within(text, 0)
     }
 
-    /// Goes to the end, or to the `}` that closes what is `within` braces.
-    fn until(&mut self, rest: &mut &str, within: bool) -> Result<String, Problem> {
-        let mut done = String::new();
-        loop {
-            let stop = rest.find(|c| c == '$' || (within && c == '}')).unwrap_or(rest.len());
-            done += &rest[..stop];
-            *rest = &rest[stop..];
-            let mut chars = rest.chars();
-            match (chars.next(), chars.next()) {
-                (None, _) => return if within { Err(Problem::Syntax) } else { Ok(done) },
-                (Some('}'), _) => return Ok(done),
-                (_, Some('$')) => {
-                    done.push('$');
-                    *rest = &rest[2..];
-                }
-                (_, Some('{')) => {
-                    *rest = &rest[2..];
-                    done += &self.braced(rest)?;
-                }
-                _ => {
-                    *rest = &rest[1..];
-                    let name = name(rest)?;
-                    done += &self.plain(name);
-                }
+    fn within(&mut self, text: &str, depth: usize) -> Result<String, Problem> {
+        let (mut done, mut rest) = (String::new(), text);
+        // Nobody writes it deeper, and the stack has an end.
+        if depth > DEEPEST {
+            return Err(Problem::Syntax);
+        }
+        while let Some(at) = rest.find('$') {
+            done += &rest[..at];
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                done.push('$');
+                rest = after;
+            } else if let Some(inner) = rest.strip_prefix('{') {
+                let end = closing(inner).ok_or(Problem::Syntax)?;
+                done += &self.braced(&inner[..end], depth)?;
+                rest = &inner[end + 1..];
+            } else {
+                let name = name(&mut rest)?;
+                done += &self.plain(name);
             }
         }
+        Ok(done + rest)
     }
 
     fn plain(&mut self, name: &str) -> String {
@@ -85,33 +79,42 @@ impl<'a> Variables<'a> {
         })
     }
 
-    /// From behind `${` to behind its `}`.
-    fn braced(&mut self, rest: &mut &str) -> Result<String, Problem> {
-        let name = name(rest)?;
+    /// What stands between `${` and its `}`. What is not needed of it is not looked at: its variables may
+    /// be unset without a word, and required without being there.
+    fn braced(&mut self, inner: &str, depth: usize) -> Result<String, Problem> {
+        let mut rest = inner;
+        let name = name(&mut rest)?;
         let operators = [":-", ":?", ":+", "-", "?", "+"];
         let operator = operators.into_iter().find(|o| rest.starts_with(o)).unwrap_or_default();
-        *rest = &rest[operator.len()..];
-        // What is not needed is not asked for either: its variables may be unset without a word.
-        let before = self.unset.clone();
-        let other = self.until(rest, true)?;
-        *rest = &rest[1..];
+        let other = &rest[operator.len()..];
         let value = (self.lookup)(name).filter(|v| !v.is_empty() || !operator.starts_with(':'));
-        let takes_other = match operator.trim_start_matches(':') {
-            "" if !other.is_empty() => return Err(Problem::Syntax),
-            "" => {
-                self.unset = before;
-                return Ok(self.plain(name));
-            }
-            "+" => value.is_some(),
-            "?" if value.is_none() => return Err(Problem::Required { name: name.to_owned(), message: other }),
-            _ => value.is_none(),
-        };
-        if takes_other {
-            return Ok(other);
+        match (operator.trim_start_matches(':'), value) {
+            ("", _) if !other.is_empty() => Err(Problem::Syntax),
+            ("", _) => Ok(self.plain(name)),
+            ("+", None) => Ok(String::new()),
+            ("+", Some(_)) => self.within(other, depth + 1),
+            (_, Some(value)) => Ok(value),
+            ("?", None) => Err(Problem::Required { name: name.to_owned(), message: self.within(other, depth + 1)? }),
+            (_, None) => self.within(other, depth + 1),
         }
-        self.unset = before;
-        Ok(if operator.ends_with('+') { String::new() } else { value.unwrap_or_default() })
     }
+}
+
+/// How many `${…}` may lie in each other.
+const DEEPEST: usize = 64;
+
+/// Where the brace is closed that was opened just before: others between, of variables or of JSON, are
+/// closed on the way.
+fn closing(text: &str) -> Option<usize> {
+    let mut open = 1;
+    text.bytes().position(|b| {
+        match b {
+            b'{' => open += 1,
+            b'}' => open -= 1,
+            _ => {}
+        }
+        open == 0
+    })
 }
 
 /// Takes a name: a letter or `_`, then letters, digits and `_`.
@@ -150,7 +153,8 @@ mod tests {
             ("${SET:-d}", "value"), ("${EMPTY:-d}", "d"), ("${NONE:-d}", "d"), ("${SET-d}", "value"), ("${EMPTY-d}", ""), ("${NONE-d}", "d"),
             ("${SET:+r}", "r"), ("${EMPTY:+r}", ""), ("${NONE:+r}", ""), ("${SET+r}", "r"), ("${EMPTY+r}", "r"), ("${NONE+r}", ""),
             ("${SET:?m}", "value"), ("${EMPTY?m}", ""), ("${NONE:-${SET}}", "value"), ("${NONE:-${NONE:-${SET}}!}", "value!"), ("${NONE:-a:b}", "a:b"),
-            ("${NONE:-}", ""), ("${NONE:-$$x}", "$x"),
+            ("${NONE:-}", ""), ("${NONE:-$$x}", "$x"), ("${NONE:-{\"a\":{}}}!", "{\"a\":{}}!"), ("${SET:-{\"a\":{}}}!", "value!"),
+            ("${SET:-${NONE:?m}}", "value"), ("${NONE:+${NONE:?m}}", ""), ("{$SET}", "{value}"),
         ] {
             assert_eq!(expanded(text), Ok(expected.to_owned()), "{text}");
         }
@@ -164,6 +168,7 @@ mod tests {
         for text in ["$", "a$", "$1", "${", "${SET", "${}", "${SET!x}", "${SET x}", "$ x", "${NONE:-${SET}"] {
             assert_eq!(expanded(text), Err(Problem::Syntax), "{text}");
         }
+        assert_eq!(expanded(&("${A:-".repeat(100_000) + &"}".repeat(100_000))), Err(Problem::Syntax));
     }
 
     #[test]

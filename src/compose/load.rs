@@ -68,35 +68,44 @@ const OVERRIDES: [&str; 4] = ["compose.override.yaml", "compose.override.yml", "
 /// Loads a project's files.
 pub fn load(options: &Options, outer: &BTreeMap<String, String>) -> Result<Loaded, Error> {
     let here = std::env::current_dir().unwrap_or_default();
+    let asked = env_files(options, outer)?;
+    let beside = |files: &[PathBuf]| files.first().filter(|f| *f != Path::new("-")).and_then(|f| resolved(&f.display().to_string(), &here).parent().map(Path::to_owned));
+    let given = options.folder.as_ref().map(|f| resolved(&f.display().to_string(), &here));
+    // COMPOSE_FILE may stand in the .env of the folder where we are: that one counts too.
+    let near = given.clone().or_else(|| beside(&options.files)).unwrap_or_else(|| here.clone());
+    let mut environment = if asked.is_empty() { usual(&near, outer)? } else { environment(&asked, outer)? };
     let mut files = options.files.clone();
-    // COMPOSE_FILE may stand in the .env of the folder where we are.
-    let early = environment(options, options.folder.as_deref().unwrap_or(&here), outer)?;
-    if let Some(list) = early.get("COMPOSE_FILE").filter(|_| files.is_empty()) {
-        let separator = early.get("COMPOSE_PATH_SEPARATOR").map_or(":", String::as_str);
+    if let Some(list) = environment.get("COMPOSE_FILE").filter(|_| files.is_empty()) {
+        let separator = environment.get("COMPOSE_PATH_SEPARATOR").map_or(":", String::as_str);
         files = list.split(separator).filter(|f| !f.is_empty()).map(PathBuf::from).collect();
     }
     if files.is_empty() {
-        files = found(options.folder.as_deref().unwrap_or(&here))?;
+        files = found(&near)?;
     }
     let files: Vec<PathBuf> = files.into_iter().map(|f| if f == Path::new("-") { f } else { resolved(&f.display().to_string(), &here) }).collect();
-    if let Some(path) = files.iter().find(|f| *f != Path::new("-") && !f.is_file()) {
+    if let Some(path) = files.iter().find(|f| *f != Path::new("-") && !readable(f)) {
         return Err(Error::Missing { path: path.clone(), whose: if options.files.is_empty() { "COMPOSE_FILE".into() } else { "-f".into() } });
     }
-    let beside = || files.first().filter(|f| *f != Path::new("-")).and_then(|f| f.parent()).unwrap_or(&here).to_owned();
-    let folder = options.folder.as_ref().map_or_else(beside, |f| resolved(&f.display().to_string(), &here));
-    let mut environment = environment(options, &folder, outer)?;
-    let mut loader = Loader { environment: &BTreeMap::new(), keep_variables: options.keep_variables, documents: Vec::new(), warnings: Vec::new(), unset: BTreeSet::new(), open: Vec::new() };
+    let folder = given.or_else(|| beside(&files)).unwrap_or(here);
+    if asked.is_empty() && folder != near {
+        environment = usual(&folder, &environment)?;
+    }
     let documents = files.iter().map(|f| Document::read(f)).collect::<Result<Vec<_>, _>>()?;
     let name = name(options, &environment, &documents, &folder)?;
     environment.insert("COMPOSE_PROJECT_NAME".into(), name.clone());
-    loader.environment = &environment;
+    let mut loader = Loader { environment, keep_variables: options.keep_variables, documents: Vec::new(), warnings: Vec::new(), unset: BTreeSet::new(), open: Vec::new() };
     let mut tree = Object::new();
     for document in documents {
         let (over, tags) = loader.whole(document, &folder)?;
         merge(&mut tree, over, &tags);
     }
-    let Loader { documents, warnings, .. } = loader;
+    let Loader { environment, documents, warnings, .. } = loader;
     Ok(Loaded { tree, documents, files, folder, name, warnings, environment })
+}
+
+/// Something that can be read: a file, or what stands for one (`/dev/null`, a shell's `<(…)`).
+pub fn readable(path: &Path) -> bool {
+    path.exists() && !path.is_dir()
 }
 
 /// The folder's own files, or those of the nearest folder above that has any.
@@ -110,23 +119,31 @@ fn found(from: &Path) -> Result<Vec<PathBuf>, Error> {
     Err(Error::NoFile { folder: from.to_owned() })
 }
 
-/// What variables are filled in from: the files of variables, and over them the caller's own.
-fn environment(options: &Options, folder: &Path, outer: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
+/// The files of variables that were asked for by name.
+fn env_files(options: &Options, outer: &BTreeMap<String, String>) -> Result<Vec<PathBuf>, Error> {
     let mut files = options.env_files.clone();
     if let Some(list) = outer.get("COMPOSE_ENV_FILES").filter(|_| files.is_empty()) {
         files = list.split(',').filter(|f| !f.is_empty()).map(PathBuf::from).collect();
     }
-    if let Some(path) = files.iter().find(|f| !f.is_file()) {
-        return Err(Error::Missing { path: path.clone(), whose: "--env-file".into() });
+    match files.iter().find(|f| !readable(f)) {
+        Some(path) => Err(Error::Missing { path: path.clone(), whose: "--env-file".into() }),
+        None => Ok(files),
     }
+}
+
+/// With the variables of a folder's `.env`, if it has one and that is wanted.
+fn usual(folder: &Path, outer: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
     let own = folder.join(".env");
-    if files.is_empty() && own.is_file() {
-        files.push(own);
-    }
+    let unwanted = outer.get("COMPOSE_DISABLE_ENV_FILE").is_some_and(|v| matches!(v.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"));
+    if unwanted || !readable(&own) { Ok(outer.clone()) } else { environment(&[own], outer) }
+}
+
+/// What variables are filled in from: files of variables, and over them what is there already.
+fn environment(files: &[PathBuf], outer: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
     let mut all = BTreeMap::new();
     for file in files {
         let known = |name: &str| outer.get(name).or_else(|| all.get(name)).cloned();
-        let read = variables(&file, &known)?;
+        let read = variables(file, &known)?;
         all.extend(read);
     }
     all.extend(outer.clone());
@@ -158,12 +175,17 @@ fn name(options: &Options, environment: &BTreeMap<String, String>, documents: &[
         plain.trim_start_matches(['-', '_']).to_owned()
     };
     let name = name.unwrap_or_else(of_folder);
-    let fits = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c));
-    if name.is_empty() || !fits || name.starts_with(['-', '_']) { Err(Error::BadName { name }) } else { Ok(name) }
+    check_name(&name).map(|()| name)
 }
 
-struct Loader<'a> {
-    environment: &'a BTreeMap<String, String>,
+/// Small letters, digits, and after the first `-` and `_`.
+pub fn check_name(name: &str) -> Result<(), Error> {
+    let fits = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c));
+    if name.is_empty() || !fits || name.starts_with(['-', '_']) { Err(Error::BadName { name: name.to_owned() }) } else { Ok(()) }
+}
+
+struct Loader {
+    environment: BTreeMap<String, String>,
     keep_variables: bool,
     documents: Vec<Document>,
     warnings: Vec<String>,
@@ -173,16 +195,17 @@ struct Loader<'a> {
     open: Vec<(PathBuf, String)>,
 }
 
-type Part = (Object, Vec<(Vec<String>, Tag)>);
+type Tags = Vec<(Vec<String>, Tag)>;
+type Part = (Object, Tags);
 
-impl Loader<'_> {
+impl Loader {
     /// A file with all that it extends and includes.
     fn whole(&mut self, document: Document, folder: &Path) -> Result<Part, Error> {
         let (mut tree, tags) = self.part(&document, folder)?;
         self.documents.push(document.clone());
         let names: Vec<String> = tree.get("services").and_then(Json::as_object).into_iter().flatten().map(|(name, _)| name.clone()).collect();
         for name in names {
-            let service = self.service(&document, &tree, &name, folder)?;
+            let service = self.service(&document, (&tree, &tags), &name, folder)?;
             tree["services"][&name] = Json::Object(service);
         }
         if let Some(Json::Array(list)) = tree.remove("include") {
@@ -271,7 +294,7 @@ impl Loader<'_> {
     }
 
     /// A service with what it extends.
-    fn service(&mut self, document: &Document, tree: &Object, name: &str, folder: &Path) -> Result<Object, Error> {
+    fn service(&mut self, document: &Document, (tree, tags): (&Object, &Tags), name: &str, folder: &Path) -> Result<Object, Error> {
         let path = ["services".to_owned(), name.to_owned()];
         let fault = |what: String, hint: &str| document.fault(&Wrong { path: path.to_vec(), what, hint: Some(hint.to_owned()) });
         let Some(Json::Object(mut own)) = tree.get("services").and_then(|s| s.get(name)).cloned() else {
@@ -286,24 +309,27 @@ impl Loader<'_> {
         }
         self.open.push(here);
         let base = match extends.get("file").and_then(Json::as_str).map(|file| resolved(file, folder)) {
-            None if tree.get("services").is_some_and(|s| s.get(&of).is_some()) => self.service(document, tree, &of, folder)?,
+            None if tree.get("services").is_some_and(|s| s.get(&of).is_some()) => self.service(document, (tree, tags), &of, folder)?,
             None => return Err(fault(format!("services.{name} extends {of:?}, which is not there"), "extends names a service of this file, or of the one that `file:` names").into()),
-            Some(file) if !file.is_file() => return Err(Error::Missing { path: file, whose: format!("services.{name}.extends") }),
+            Some(file) if !readable(&file) => return Err(Error::Missing { path: file, whose: format!("services.{name}.extends") }),
             Some(file) => {
                 let other = Document::read(&file)?;
                 let folder = file.parent().unwrap_or(folder).to_owned();
-                let (tree, _) = self.part(&other, &folder)?;
+                let (tree, tags) = self.part(&other, &folder)?;
                 if tree.get("services").is_none_or(|s| s.get(&of).is_none()) {
                     return Err(fault(format!("services.{name} extends {of:?}, which is not in {}", other.shown), "see which services the file has").into());
                 }
-                let base = self.service(&other, &tree, &of, &folder)?;
+                let base = self.service(&other, (&tree, &tags), &of, &folder)?;
                 self.documents.push(other);
                 base
             }
         };
         self.open.pop();
         let mut merged = base;
-        objects(&mut merged, own);
+        // What a tag says of the file below it says of the service below, too.
+        let here = |path: &Vec<String>| path.strip_prefix(&["services".to_owned(), name.to_owned()][..]).map(<[String]>::to_vec);
+        let tags: Tags = tags.iter().filter_map(|(path, tag)| Some((here(path)?, *tag))).collect();
+        merge(&mut merged, own, &tags);
         Ok(merged)
     }
 
@@ -313,22 +339,31 @@ impl Loader<'_> {
             other => other.as_str().map(str::to_owned).into_iter().collect::<Vec<_>>(),
         };
         let files = if item.is_object() { paths(&item["path"]) } else { paths(item) };
+        let files: Vec<PathBuf> = files.iter().map(|f| resolved(f, folder)).collect();
+        // The first is the one that is meant, the others are over it: it says where paths begin.
+        let own = item.get("project_directory").and_then(Json::as_str).map(|f| resolved(f, folder));
+        let own = own.or_else(|| files.first().and_then(|f| f.parent()).map(Path::to_owned)).unwrap_or_else(|| folder.to_owned());
+        let asked: Vec<PathBuf> = item.get("env_file").map(paths).unwrap_or_default().iter().map(|f| resolved(f, folder)).collect();
+        if let Some(path) = asked.iter().find(|f| !readable(f)) {
+            return Err(Error::Missing { path: path.clone(), whose: "include".into() });
+        }
+        let inner = if asked.is_empty() { usual(&own, &self.environment)? } else { environment(&asked, &self.environment)? };
+        let outer = std::mem::replace(&mut self.environment, inner);
         let mut tree = Object::new();
-        for path in files.iter().map(|f| resolved(f, folder)) {
-            if !path.is_file() {
+        for path in files {
+            if !readable(&path) {
                 return Err(Error::Missing { path, whose: "include".into() });
             }
             if self.open.iter().any(|(open, _)| *open == path) {
                 let wrong = Wrong { path: vec!["include".into(), nth.to_string()], what: format!("{} includes itself", path.display()), hint: None };
                 return Err(document.fault(&wrong).into());
             }
-            let own = item.get("project_directory").and_then(Json::as_str).map(|f| resolved(f, folder));
-            let own = own.unwrap_or_else(|| path.parent().unwrap_or(folder).to_owned());
             self.open.push((path.clone(), String::new()));
             let (over, tags) = self.whole(Document::read(&path)?, &own)?;
             self.open.pop();
             merge(&mut tree, over, &tags);
         }
+        self.environment = outer;
         objects(into, tree);
         Ok(())
     }

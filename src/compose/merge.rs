@@ -30,7 +30,8 @@ pub fn merge(base: &mut Object, mut over: Object, tags: &[(Vec<String>, Tag)]) {
     objects(base, over);
 }
 
-fn remove(tree: &mut Object, path: &[String]) {
+/// Takes out what is at a path.
+pub fn remove(tree: &mut Object, path: &[String]) {
     match path {
         [] => {}
         [last] => drop(tree.remove(last)),
@@ -80,7 +81,11 @@ fn same_place(list: &str, one: &Value, other: &Value) -> bool {
     match list {
         "ports" => same(&["target", "published", "host_ip", "protocol"]),
         "volumes" if one.is_object() => same(&["target"]),
-        "secrets" | "configs" => same(&["source", "target"]),
+        // Where nothing is said it is called after its source.
+        "secrets" | "configs" if one.is_object() => {
+            let place = |grant: &Value| grant.get("target").or(grant.get("source")).cloned();
+            place(one) == place(other)
+        }
         _ => one == other,
     }
 }
@@ -106,6 +111,7 @@ mod tests {
             (json!({"healthcheck": {"test": ["CMD", "a"], "retries": 1}}), json!({"healthcheck": {"test": ["NONE"]}}), json!({"healthcheck": {"test": ["NONE"], "retries": 1}})),
             (json!({"dns": ["1.1.1.1"]}), json!({"dns": ["1.1.1.1", "9.9.9.9"]}), json!({"dns": ["1.1.1.1", "9.9.9.9"]})),
             (json!({"volumes": [{"target": "/a", "source": "x"}]}), json!({"volumes": [{"target": "/a", "source": "y"}, {"target": "/b"}]}), json!({"volumes": [{"target": "/a", "source": "y"}, {"target": "/b"}]})),
+            (json!({"secrets": [{"source": "a", "target": "/k"}, {"source": "c"}]}), json!({"secrets": [{"source": "b", "target": "/k"}, {"source": "d", "target": "c"}]}), json!({"secrets": [{"source": "b", "target": "/k"}, {"source": "d", "target": "c"}]})),
             (json!({"ports": [{"target": 80, "published": "1"}]}), json!({"ports": [{"target": 80, "published": "2"}]}), json!({"ports": [{"target": 80, "published": "1"}, {"target": 80, "published": "2"}]})),
             (json!({"networks": {"a": {"aliases": ["x"]}}}), json!({"networks": {"a": null, "b": null}}), json!({"networks": {"a": {"aliases": ["x"]}, "b": null}})),
             (json!({"logging": {"driver": "json-file", "options": {"max-size": "1m"}}}), json!({"logging": {"driver": "none"}}), json!({"logging": {"driver": "none"}})),

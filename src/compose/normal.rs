@@ -11,6 +11,12 @@ pub type Object = Map<String, Value>;
 
 /// Spells out a whole file that was found valid.
 pub fn file(tree: &mut Object, folder: &Path) -> Result<(), Wrong> {
+    for section in ["services", "networks", "volumes", "secrets", "configs"] {
+        let bad = |name: &&String| name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        if let Some(name) = tree.get(section).and_then(Value::as_object).and_then(|all| all.keys().find(bad)) {
+            return Err(Wrong { path: vec![section.to_owned(), name.clone()], what: format!("{section}: {name:?} cannot be a name"), hint: Some("letters, digits, `.`, `_` and `-`".into()) });
+        }
+    }
     for (name, service) in members(tree, "services") {
         let Some(service) = service.as_object_mut() else { continue };
         self::service(service, folder).map_err(|w| under(w, &["services", &name]))?;
@@ -87,6 +93,9 @@ fn service(service: &mut Object, folder: &Path) -> Result<(), Wrong> {
 
 /// `NAME=VALUE` in a list as a mapping; a name alone has no value.
 fn pairs(of: &mut Object, key: &str) {
+    if let Some(Value::Object(map)) = of.get_mut(key).filter(|_| key == "labels") {
+        map.values_mut().filter(|v| v.is_null()).for_each(|v| *v = json!(""));
+    }
     if let Some(Value::Array(list)) = of.get(key) {
         let pair = |text: &str| match text.split_once('=') {
             Some((name, value)) => (name.to_owned(), json!(value)),

@@ -49,6 +49,7 @@ impl Project {
         fill_services(&mut loaded)?;
         name_all(&mut loaded)?;
         held_together(&loaded, &asleep)?;
+        unheeded(&mut loaded);
         let project = read(loaded, asleep)?;
         project.order()?;
         if let Some(name) = named.iter().find(|n| !project.services.contains_key(*n)) {
@@ -99,13 +100,16 @@ fn section<'t>(tree: &'t mut Object, name: &str) -> Vec<(&'t String, &'t mut Val
 
 /// Takes the services out that no active profile wants.
 fn send_to_sleep(loaded: &mut Loaded, options: &Options, named: &[String]) -> BTreeMap<String, Vec<String>> {
-    let mut active = options.profiles.clone();
-    active.extend(loaded.environment.get("COMPOSE_PROFILES").into_iter().flat_map(|list| list.split(',')).map(|p| p.trim().to_owned()));
+    let of_variable = || loaded.environment.get("COMPOSE_PROFILES").into_iter().flat_map(|list| list.split(',')).map(|p| p.trim().to_owned()).collect();
+    let mut active: Vec<String> = if options.profiles.is_empty() { of_variable() } else { options.profiles.clone() };
     let mut asleep = BTreeMap::new();
     let Some(Value::Object(services)) = loaded.tree.get_mut("services") else { return asleep };
+    let profiles = |service: &Value| -> Vec<String> { service["profiles"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect() };
+    // Who names a service wants its profiles: what it depends on is of the same, most often.
+    active.extend(named.iter().filter_map(|n| services.get(n)).flat_map(profiles));
     services.retain(|name, service| {
-        let of: Vec<String> = service["profiles"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        let awake = of.is_empty() || named.contains(name) || active.iter().any(|a| a == "*" || of.contains(a));
+        let of = profiles(service);
+        let awake = of.is_empty() || active.iter().any(|a| a == "*" || of.contains(a));
         if !awake {
             asleep.insert(name.clone(), of);
         }
@@ -123,7 +127,7 @@ fn fill_services(loaded: &mut Loaded) -> Result<(), Error> {
     for (name, service) in services {
         let Value::Object(mut service) = service else { continue };
         // What says nothing says the default; but a variable without a value is one.
-        service.retain(|_, value| !value.is_null());
+        plain(&mut service);
         if !service.contains_key("image") && !service.contains_key("build") {
             let fault = loaded.fault(&["services", &name], format!("service {name:?} has neither an image nor a build context specified: invalid compose project"));
             return Err(fault.try_this("image: NAME, or build: FOLDER").into());
@@ -148,14 +152,33 @@ fn fill_services(loaded: &mut Loaded) -> Result<(), Error> {
     Ok(())
 }
 
+/// Takes away what says nothing, at any depth; but a variable, an ARG or a network may be named and no more.
+fn plain(service: &mut Object) {
+    fn without_nulls(value: &mut Value, named: bool) {
+        match value {
+            Value::Object(object) => {
+                object.retain(|_, value| named || !value.is_null());
+                object.iter_mut().for_each(|(key, value)| without_nulls(value, key == "args"));
+            }
+            Value::Array(list) => list.iter_mut().for_each(|value| without_nulls(value, false)),
+            _ => {}
+        }
+    }
+    service.retain(|_, value| !value.is_null());
+    service.iter_mut().for_each(|(key, value)| without_nulls(value, matches!(key.as_str(), "environment" | "networks")));
+}
+
 /// `env_file` first, `environment` over it; a name alone takes the caller's value.
 fn variables(service: &mut Object, name: &str, loaded: &Loaded) -> Result<(), Error> {
     let mut all = Object::new();
     let lookup = |name: &str| loaded.environment.get(name).cloned();
+    let own: BTreeMap<String, String> = service.get("environment").and_then(Value::as_object).into_iter().flatten().filter_map(|(n, v)| Some((n.clone(), v.as_str()?.to_owned()))).collect();
     for (nth, file) in service.remove("env_file").as_ref().and_then(Value::as_array).into_iter().flatten().enumerate() {
         let path = PathBuf::from(file["path"].as_str().unwrap_or_default());
-        if path.is_file() {
-            all.extend(load::variables(&path, &lookup)?.into_iter().map(|(name, value)| (name, json!(value))));
+        if load::readable(&path) {
+            // What stands in a file may hold what `environment` says, or a file above.
+            let known = |name: &str| lookup(name).or_else(|| own.get(name).cloned()).or_else(|| all.get(name).and_then(Value::as_str).map(str::to_owned));
+            all.extend(load::variables(&path, &known)?.into_iter().map(|(name, value)| (name, json!(value))));
         } else if file["required"] == true {
             let fault = loaded.fault(&["services", name, "env_file", &nth.to_string()], format!("env file {} not found", path.display()));
             return Err(fault.try_this("{path: FILE, required: false} goes on without it").into());
@@ -243,6 +266,26 @@ fn held_together(loaded: &Loaded, asleep: &BTreeMap<String, Vec<String>>) -> Res
         depends(loaded, name, service, of("services"), asleep)?;
     }
     Ok(())
+}
+
+/// A secret or config that is a file of the host is bound, with the owner and mode that it has there.
+fn unheeded(loaded: &mut Loaded) {
+    let mut told = Vec::new();
+    let none = Object::new();
+    let of = |name: &str| loaded.tree.get(name).and_then(Value::as_object).unwrap_or(&none);
+    for (name, service) in of("services") {
+        for kind in ["secrets", "configs"] {
+            for (nth, grant) in service[kind].as_array().into_iter().flatten().enumerate() {
+                let is_file = grant["source"].as_str().and_then(|s| of(kind).get(s)).is_some_and(|c| c.get("file").is_some());
+                let asked: Vec<&str> = ["uid", "gid", "mode"].into_iter().filter(|key| is_file && grant.get(key).is_some()).collect();
+                if !asked.is_empty() {
+                    let what = format!("services.{name}.{kind}[{nth}]: {} not heeded: a file of the host keeps the owner and mode that it has there", asked.join(" and "));
+                    told.push(loaded.fault(&["services", name, kind, &nth.to_string()], what).to_string());
+                }
+            }
+        }
+    }
+    loaded.warnings.extend(told);
 }
 
 fn depends(loaded: &Loaded, name: &str, service: &Value, services: &Object, asleep: &BTreeMap<String, Vec<String>>) -> Result<(), Fault> {

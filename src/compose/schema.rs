@@ -17,6 +17,8 @@ pub enum Shape {
     Flag,
     /// Bytes, as `64m`.
     Size,
+    /// Permissions, as `0440`.
+    Mode,
     /// A time, as `1m30s`.
     Duration,
     /// One of these words.
@@ -48,7 +50,7 @@ pub struct Key {
     pub idle: Option<&'static str>,
 }
 
-use Shape::{Any, Command, Duration, Either, Flag, List, Map, Number, Object, Pairs, Size, Text, Texts, Whole, Word};
+use Shape::{Any, Command, Duration, Either, Flag, List, Map, Mode, Number, Object, Pairs, Size, Text, Texts, Whole, Word};
 
 const fn key(name: &'static str, shape: &'static Shape) -> Key {
     Key { name, shape, idle: None }
@@ -237,7 +239,7 @@ const HEALTH: Shape = Object(&[
 ]);
 
 /// A secret or config as a service has it.
-const GRANT: Shape = Object(&[key("gid", &Text), key("mode", &Text), key("source", &Text), key("target", &Text), key("uid", &Text)]);
+const GRANT: Shape = Object(&[key("gid", &Text), key("mode", &Mode), key("source", &Text), key("target", &Text), key("uid", &Text)]);
 
 const PLACE: Shape = Object(&[
     key("aliases", &List(&Text)),

@@ -52,10 +52,6 @@ impl Maker<'_> {
     /// The request for a container.
     pub fn request(&self, number: u32, image_id: &str) -> Result<Request, Error> {
         let service = self.service;
-        if service.container_name.is_some() && service.replicas() > 1 {
-            let fault = self.fault("container_name", format!("the service is to have {} containers, and a name is one container's", service.replicas()));
-            return Err(fault.try_this("leave out container_name, or scale and replicas").into());
-        }
         if let Some(name) = service.environment.keys().find(|n| n.is_empty() || n.contains(['=', '\0'])) {
             return Err(self.fault("environment", format!("{name:?} is no variable's name")).into());
         }

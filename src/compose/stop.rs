@@ -3,10 +3,11 @@
 
 use super::error::Error;
 use super::found::{self, Found, Tell, tell, told};
+use super::graph::{self, Needs};
 use crate::engine::life;
 use crate::engine::network::Networks;
-use crate::engine::volume::Volumes;
-use std::collections::BTreeMap;
+use crate::engine::volume::{Volume, Volumes};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Stops them, and those that depend on others first. Negative is without end; `None` is each one's own time.
@@ -38,24 +39,32 @@ pub fn remove(all: Vec<Found>, grace: Option<i64>, volumes_too: bool, to: Tell<'
 
 /// By how far they stand from those that nobody depends on: those first.
 fn levels<'f>(all: &[&'f Found]) -> Vec<Vec<&'f Found>> {
-    let needs: BTreeMap<&str, Vec<String>> = all.iter().map(|f| (f.service.as_str(), f.depends_on().into_iter().collect())).collect();
-    // The longest way down to a service without needs; a circle, which no file makes, ends by its length.
-    fn depth(name: &str, needs: &BTreeMap<&str, Vec<String>>, left: usize) -> usize {
-        match needs.get(name) {
-            Some(of) if left > 0 => of.iter().filter(|n| needs.contains_key(n.as_str())).map(|n| 1 + depth(n, needs, left - 1)).max().unwrap_or(0),
-            _ => 0,
-        }
-    }
+    let needs: Needs = all.iter().map(|f| (f.service.clone(), f.depends_on())).collect();
+    let depths = depths(&needs);
     let mut by_depth: BTreeMap<usize, Vec<&'f Found>> = BTreeMap::new();
     for found in all {
-        by_depth.entry(depth(&found.service, &needs, needs.len().min(64))).or_default().push(found);
+        by_depth.entry(depths.get(found.service.as_str()).copied().unwrap_or(0)).or_default().push(found);
     }
     by_depth.into_values().rev().collect()
 }
 
-/// Removes the networks of a project. One that others use still is left, and told of.
-pub fn networks(root: &Path, project: &str, to: Tell<'_>) -> Result<(), Error> {
-    for network in found::networks(root, project)? {
+/// For each service the longest way down to one without needs. Each is gone through once: there may be
+/// very many ways. A circle, which no file makes, has all of its services on one level.
+fn depths(needs: &Needs) -> BTreeMap<&str, usize> {
+    let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in graph::order(needs).unwrap_or_default() {
+        let Some((name, of)) = needs.get_key_value(&name) else { continue };
+        let below = of.iter().filter(|n| needs.contains_key(*n)).filter_map(|n| depths.get(n.as_str())).max();
+        let depth = below.map_or(0, |below| below + 1);
+        depths.insert(name, depth);
+    }
+    depths
+}
+
+/// Removes the networks of a project, but not those that are to be `kept`. One that others use still is
+/// left, and told of.
+pub fn networks(root: &Path, project: &str, kept: &BTreeSet<&str>, to: Tell<'_>) -> Result<(), Error> {
+    for network in found::networks(root, project)?.into_iter().filter(|n| !kept.contains(n.name.as_str())) {
         tell(to, "Network", &network.name, "Removing");
         match Networks::open(root).remove(&network) {
             Err(crate::engine::network::Error::InUse { .. }) => tell(to, "Network", &network.name, "Resource is still in use"),
@@ -68,9 +77,9 @@ pub fn networks(root: &Path, project: &str, to: Tell<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes the volumes of a project, with what is in them.
-pub fn volumes(root: &Path, project: &str, to: Tell<'_>) -> Result<(), Error> {
-    for volume in found::volumes(root, project) {
+/// Removes these volumes of a project, with what is in them.
+pub fn volumes(root: &Path, all: &[Volume], to: Tell<'_>) -> Result<(), Error> {
+    for volume in all {
         tell(to, "Volume", &volume.name, "Removing");
         match Volumes::open(root).remove(&volume.name) {
             Err(crate::engine::volume::Error::InUse { .. }) => tell(to, "Volume", &volume.name, "Resource is still in use"),
@@ -81,4 +90,16 @@ pub fn volumes(root: &Path, project: &str, to: Tell<'_>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_that_all_need_all_before_them_are_soon_in_order() {
+        let name = |n: usize| format!("s{n:02}");
+        let needs: Needs = (0..60).map(|n| (name(n), (0..n).map(name).chain(["gone".to_owned()]).collect())).collect();
+        assert!(depths(&needs).into_iter().eq((0..60).map(name).collect::<Vec<_>>().iter().map(String::as_str).zip(0..)));
+    }
 }

@@ -19,7 +19,8 @@ use crate::engine::container::{Container, Status};
 use crate::engine::host::Host;
 use crate::engine::network::{self, Networks, Published, Wanted};
 use crate::engine::request::{Network, Request};
-use crate::engine::volume::{Asked, Volume, Volumes};
+use crate::engine::find::check_name;
+use crate::engine::volume::{self, Asked, Volume, Volumes};
 use crate::engine::{monitor, start};
 use crate::image::Image;
 use crate::kernel::OrSys;
@@ -65,6 +66,8 @@ pub struct Up<'a> {
     pub notes: Option<fn(&str)>,
     /// The services whose containers were replaced.
     pub replaced: RefCell<BTreeSet<String>>,
+    /// Those that were stopped for that, and are to be started again.
+    pub halted: RefCell<BTreeSet<String>>,
 }
 
 /// One container that is wanted.
@@ -79,6 +82,7 @@ impl Up<'_> {
     pub fn create(&self) -> Result<(), Error> {
         let order: Vec<String> = self.project.order()?.into_iter().filter(|n| self.services.contains(n)).collect();
         let plans = order.iter().map(|name| Ok((name, self.plan(name)?))).collect::<Result<Vec<_>, Error>>()?;
+        self.names(&plans)?;
         self.clashes(&plans)?;
         self.parts()?;
         plans.iter().try_for_each(|(name, plan)| self.converge(name, plan))
@@ -102,10 +106,39 @@ impl Up<'_> {
         let service = self.service(name)?;
         let maker = Maker { project: self.project, name, service, rootless: self.host.rootless };
         let count = self.scale.get(name).copied().unwrap_or_else(|| service.replicas());
+        if service.container_name.is_some() && count > 1 {
+            let fault = self.project.fault(&["services", name, "container_name"], format!("services.{name}.container_name: the service is to have {count} containers, and a name is one container's"));
+            return Err(fault.try_this("leave out container_name, or scale and replicas").into());
+        }
         let id = self.image(name)?.id.to_string();
         let written = maker.written()?;
         let one = |number| Ok(Planned { number, request: Request { told: self.notes, ..maker.request(number, &id)? }, written: written.clone() });
         (1..=count).map(one).collect()
+    }
+
+    /// Each container has a name that can be one, for itself; so have networks and volumes.
+    fn names(&self, plans: &[(&String, Vec<Planned>)]) -> Result<(), Error> {
+        let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+        for (service, wanted) in plans.iter().flat_map(|(name, plan)| plan.iter().filter_map(|p| Some((name.as_str(), p.request.name.as_deref()?)))) {
+            let fault = |what: String| self.project.fault(&["services", service, "container_name"], format!("services.{service}: {what}"));
+            if check_name(wanted).is_err() {
+                return Err(fault(format!("{wanted:?} cannot be a container's name")).because("a name has two characters or more: a letter or digit, then letters, digits, `_`, `.`, `-`").try_this("another container_name").into());
+            }
+            if let Some(other) = taken.insert(wanted, service) {
+                return Err(fault(format!("the container's name {wanted:?} is that of the service {other} already")).try_this("another container_name").into());
+            }
+        }
+        for (key, network) in self.project.networks.iter().filter(|(_, n)| !n.external) {
+            if check_name(&network.name).is_err() {
+                return Err(self.project.fault(&["networks", key, "name"], format!("networks.{key}: {:?} cannot be a network's name", network.name)).try_this("letters, digits, and _ . - after the first").into());
+            }
+        }
+        for (key, volume) in self.project.volumes.iter().filter(|(_, v)| !v.external) {
+            if volume::store::check_name(&volume.name).is_err() {
+                return Err(self.project.fault(&["volumes", key, "name"], format!("volumes.{key}: {:?} cannot be a volume's name", volume.name)).try_this("letters, digits, and _ . - after the first").into());
+            }
+        }
+        Ok(())
     }
 
     /// No port of the host leads to two containers.
@@ -140,7 +173,12 @@ impl Up<'_> {
                 _ if wanted.external && matches!(wanted.name.as_str(), "bridge") => {}
                 None if wanted.external => return Err(Error::NoExternal { kind: "network", name: wanted.name.clone() }),
                 Some(_) if wanted.external => {}
-                Some(found) => ours(self.project, "network", &found.name, &found.labels)?,
+                Some(found) => {
+                    ours(self.project, "network", &found.name, &found.labels)?;
+                    if let Some(note) = self.notes.filter(|_| found.internal != wanted.internal) {
+                        note(&format!("the network {} is {}internal, and the file says otherwise: `skiff compose down`, then up, makes it anew", found.name, if found.internal { "" } else { "not " }));
+                    }
+                }
                 None => {
                     let labels = labels::of_part(self.project, labels::NETWORK, key, &wanted.labels);
                     let pool = wanted.ipam.config.first();
@@ -199,6 +237,7 @@ impl Up<'_> {
                 None => told(self.tell, "Container", &wanted, ("Creating", "Created"), || self.make(name, planned, &planned.request).map(drop))?,
                 Some(old) if self.recreate == Recreate::Always || (self.recreate == Recreate::Changed && (lost_its_network || differs(&old, &planned.request))) => {
                     self.replaced.borrow_mut().insert(name.to_owned());
+                    self.halt_dependents(name)?;
                     told(self.tell, "Container", &wanted, ("Recreate", "Recreated"), || self.replace(name, planned, &old))?;
                 }
                 Some(old) if old.is_live() => tell(self.tell, "Container", &wanted, "Running"),
@@ -208,13 +247,21 @@ impl Up<'_> {
         Ok(())
     }
 
-    fn make(&self, name: &str, planned: &Planned, request: &Request) -> Result<Container, Error> {
-        for bind in &request.binds {
-            // As `-v` does: what is missing is made.
-            if !bind.source.exists() {
-                std::fs::create_dir_all(&bind.source).or_sys_with(|| format!("make {} as a volume", bind.source.display()))?;
+    /// Stops what is to be restarted with a service (`restart: true`) that is replaced now.
+    fn halt_dependents(&self, name: &str) -> Result<(), Error> {
+        let with_it = |s: &Service| s.depends_on.get(name).is_some_and(|d| d.restart);
+        for (of, _) in self.project.services.iter().filter(|(_, s)| with_it(s)) {
+            let live: Vec<Found> = self.own(of).into_iter().filter(Found::is_live).collect();
+            if !live.is_empty() {
+                self.halted.borrow_mut().insert(of.clone());
             }
+            stop::stop(&live.iter().collect::<Vec<_>>(), self.timeout, self.tell)?;
         }
+        Ok(())
+    }
+
+    fn make(&self, name: &str, planned: &Planned, request: &Request) -> Result<Container, Error> {
+        make_bound(request)?;
         let made = start::create(self.root, request, self.image(name)?, self.host)?;
         place::write(&made, &planned.written).inspect_err(|_| made.remove_with(true))?;
         Ok(made)
@@ -245,7 +292,8 @@ impl Up<'_> {
     /// Starts all that is there and does not run. `with` are those whose output is followed: told of
     /// each container just before it starts.
     pub fn start(&self, with: &mut dyn FnMut(&Found) -> Result<(), Error>) -> Result<(), Error> {
-        for name in self.project.order()?.into_iter().filter(|n| self.services.contains(n)) {
+        let meant = |name: &String| self.services.contains(name) || self.halted.borrow().contains(name);
+        for name in self.project.order()?.into_iter().filter(meant) {
             let service = self.service(&name)?;
             let idle: Vec<Found> = self.own(&name);
             if idle.iter().any(|f| !f.is_live()) {
@@ -273,6 +321,14 @@ impl Up<'_> {
     fn share(&self, service: &Service, container: &mut Container) -> Result<(), Error> {
         share(self.root, &self.project.name, service, container)
     }
+}
+
+/// The folders that are bound into a container: as `-v` does, what is missing is made.
+pub fn make_bound(request: &Request) -> Result<(), Error> {
+    for bind in request.binds.iter().filter(|b| !b.source.exists()) {
+        std::fs::create_dir_all(&bind.source).or_sys_with(|| format!("make {} as a volume", bind.source.display()))?;
+    }
+    Ok(())
 }
 
 /// Gives a container the network of another, where its service says so.

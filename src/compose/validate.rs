@@ -145,6 +145,8 @@ impl Walk<'_> {
                 "false" | "no" | "off" | "n" => false,
                 _ => return Err(not("true or false")),
             }),
+            // YAML's own octal, 0o440, is a number by now; 0440 is a text to it.
+            Shape::Mode if value.is_u64() => Value::String(format!("0{:o}", value.as_u64().unwrap_or_default())),
             // -1, for what has no limit.
             Shape::Size if said != "-1" && units::bytes(&said).is_err() => return Err(not("a size, such as 64m")),
             Shape::Duration if nanos(&said).is_none() => return Err(not("a time, such as 30s or 1m30s")),

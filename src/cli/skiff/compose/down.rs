@@ -3,8 +3,8 @@
 use super::super::images::remove::{Rmi, rmi};
 use super::super::{Outcome, boxed};
 use super::Session;
-use crate::compose::found::{Found, containers};
-use crate::compose::stop;
+use crate::compose::found::{self, Found, Tell, containers};
+use crate::compose::{Error, Project, stop};
 use crate::image::Store;
 use clap::Args;
 use std::collections::BTreeSet;
@@ -48,6 +48,7 @@ pub struct Rm {
 /// Stops and removes.
 pub fn down(session: &Session<'_>, args: &Down) -> Outcome {
     let (name, project) = session.name()?;
+    session.known(&name, project.as_ref(), &args.services)?;
     let known = |f: &Found| project.as_ref().is_none_or(|p| p.services.contains_key(&f.service) || p.asleep.contains_key(&f.service));
     let meant = |f: &Found| if args.services.is_empty() { known(f) || args.remove_orphans } else { args.services.contains(&f.service) };
     let (all, left): (Vec<Found>, Vec<Found>) = containers(session.root, &name).into_iter().partition(meant);
@@ -64,9 +65,12 @@ pub fn down(session: &Session<'_>, args: &Down) -> Outcome {
         let names: Vec<&str> = left.iter().map(|f| f.container.name()).collect();
         session.line(&format!("warning: Found orphan containers ([{}]) for this project; --remove-orphans removes them too.", names.join(" ")));
     }
-    stop::networks(session.root, &name, &to).map_err(boxed)?;
+    // What the file calls another's is, whoever made it once.
+    let external = |p: &Project| p.networks.values().filter(|n| n.external).map(|n| n.name.clone()).collect::<Vec<_>>();
+    let kept = project.as_ref().map(external).unwrap_or_default();
+    stop::networks(session.root, &name, &kept.iter().map(String::as_str).collect(), &to).map_err(boxed)?;
     if args.volumes {
-        stop::volumes(session.root, &name, &to).map_err(boxed)?;
+        volumes(session, &name, project.as_ref(), &to).map_err(boxed)?;
     }
     let Some(which) = &args.rmi else { return Ok(0) };
     let mut going = images;
@@ -78,6 +82,22 @@ pub fn down(session: &Session<'_>, args: &Down) -> Outcome {
     // `base` is this machine's own, and no project's.
     let going: Vec<String> = going.into_iter().filter(|i| (which == "all" || local.contains(i)) && i != "base" && store.resolve(i).is_ok()).collect();
     if going.is_empty() { Ok(0) } else { rmi(&Rmi::of(going), session.root) }
+}
+
+/// Removes the volumes that the file has, or all of the project where there is no file. One that the file
+/// calls external is another's, whoever made it once; one that it does not know any more is told of.
+fn volumes(session: &Session<'_>, name: &str, project: Option<&Project>, to: Tell<'_>) -> Result<(), Error> {
+    let mut all = found::volumes(session.root, name);
+    if let Some(project) = project {
+        let of_file = |name: &str, external| project.volumes.values().any(|v| v.name == name && v.external == external);
+        all.retain(|v| !of_file(&v.name, true));
+        let (meant, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|v| of_file(&v.name, false));
+        for volume in left {
+            session.line(&format!("warning: the volume {} is of this project and not in its file: it stays; skiff volume rm {} removes it.", volume.name, volume.name));
+        }
+        all = meant;
+    }
+    stop::volumes(session.root, &all, to)
 }
 
 /// Removes containers that have ended.

@@ -4,11 +4,12 @@ use super::super::{Outcome, boxed};
 use super::Session;
 use crate::compose::found::{Found, told};
 use crate::compose::up::{begin, share};
-use crate::compose::{Error, Project, stop as halt};
+use crate::compose::{Error, Project, stop as halt, wait};
 use crate::engine::container::Container;
 use crate::engine::host::Host;
 use crate::engine::{life, pause as still};
 use clap::Args;
+use std::collections::BTreeSet;
 
 // Options of `skiff compose start`.
 #[derive(Debug, Args)]
@@ -64,17 +65,21 @@ pub fn start(session: &Session<'_>, args: &Start) -> Outcome {
     if all.is_empty() {
         return Err(boxed(Error::NoContainers { project: project.name }));
     }
-    begin_in_order(session, &project, all.into_iter().filter(|f| !f.is_live()).collect()).map_err(boxed)?;
+    begin_in_order(session, &project, all.into_iter().filter(|f| !f.is_live()).collect(), true).map_err(boxed)?;
     Ok(0)
 }
 
-fn begin_in_order(session: &Session<'_>, project: &Project, mut all: Vec<Found>) -> Result<(), Error> {
+/// Starts them; those that were started with them are `waited` for, as each depends on them.
+fn begin_in_order(session: &Session<'_>, project: &Project, mut all: Vec<Found>, waited: bool) -> Result<(), Error> {
     let order = project.order()?;
+    let started: BTreeSet<String> = all.iter().filter(|_| waited).map(|f| f.service.clone()).collect();
     all.sort_by_key(|f| order.iter().position(|name| *name == f.service).unwrap_or(usize::MAX));
     let host = Host::read()?;
     for found in all {
         let mut container = Container::find(session.root, found.container.id())?;
         if let Some(service) = project.services.get(&found.service) {
+            let conditions: Vec<_> = service.depends_on.iter().filter(|(of, _)| started.contains(*of)).map(|(of, d)| (of.clone(), d.condition, d.required)).collect();
+            wait::for_all(session.root, &project.name, &conditions, None, &|event| session.event(event))?;
             share(session.root, &project.name, service, &mut container)?;
         }
         begin(container, &host, &|event| session.event(event))?;
@@ -102,7 +107,7 @@ pub fn restart(session: &Session<'_>, args: &Restart) -> Outcome {
         return Err(boxed(Error::NoContainers { project: project.name }));
     }
     halt::stop(&all.iter().collect::<Vec<_>>(), args.timeout, &|event| session.event(event)).map_err(boxed)?;
-    begin_in_order(session, &project, all).map_err(boxed)?;
+    begin_in_order(session, &project, all, false).map_err(boxed)?;
     Ok(0)
 }
 

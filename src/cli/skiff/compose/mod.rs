@@ -18,7 +18,8 @@ mod up;
 use super::{Outcome, boxed};
 use crate::cli::error::show;
 use crate::compose::found::{Found, containers};
-use crate::compose::{Error, Event, Options, Project};
+use crate::compose::load::check_name;
+use crate::compose::{Error, Event, Options, Project, labels};
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -153,34 +154,60 @@ pub fn run(args: Compose, root: &Path) -> Outcome {
 impl Session<'_> {
     /// The project, with what there is to be said of its files. A service that is named must be there.
     fn load(&self, named: &[String]) -> Result<Project, Box<dyn crate::kernel::Explain>> {
-        let environment: BTreeMap<String, String> = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
-        let project = Project::load(&self.options, named, &environment).map_err(boxed)?;
-        project.warnings.iter().for_each(|warning| self.line(&format!("warning: {warning}")));
+        let project = self.project(named).map_err(boxed)?;
+        self.warn(&project);
         Ok(project)
     }
 
-    /// The project's name, and its services if it has a file: with `-p` none is needed, labels say it all.
+    fn project(&self, named: &[String]) -> Result<Project, Error> {
+        let environment: BTreeMap<String, String> = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+        Project::load(&self.options, named, &environment)
+    }
+
+    fn warn(&self, project: &Project) {
+        project.warnings.iter().for_each(|warning| self.line(&format!("warning: {warning}")));
+    }
+
+    /// The project's name, and its services if it has a file: with `-p` none is needed, labels say it all;
+    /// and one that its containers were not made from may well be of another project.
     fn name(&self) -> Result<(String, Option<Project>), Box<dyn crate::kernel::Explain>> {
-        match (self.load(&[]), &self.options.name) {
-            (Ok(project), _) => Ok((project.name.clone(), Some(project))),
-            (Err(_), Some(name)) if self.options.files.is_empty() => Ok((name.clone(), None)),
-            (Err(error), _) => Err(error),
+        let named = self.options.name.as_ref().filter(|_| self.options.files.is_empty());
+        let of_variable = || std::env::var("COMPOSE_PROJECT_NAME").ok().filter(|n| !n.is_empty());
+        match (self.project(&[]), named) {
+            (Ok(project), Some(name)) if containers(self.root, name).iter().any(|f| Path::new(f.label(labels::FOLDER)) != project.folder) => Ok((name.clone(), None)),
+            (Ok(project), _) => {
+                self.warn(&project);
+                Ok((project.name.clone(), Some(project)))
+            }
+            (Err(_), Some(name)) => {
+                check_name(name).map_err(boxed)?;
+                Ok((name.clone(), None))
+            }
+            (Err(Error::NoFile { .. }), None) if of_variable().is_some_and(|n| check_name(&n).is_ok()) => Ok((of_variable().unwrap_or_default(), None)),
+            (Err(error), None) => Err(boxed(error)),
         }
     }
 
     /// The containers of the services that are named, or of all; those of `compose run` only if `oneoffs`.
     fn containers(&self, named: &[String], oneoffs: bool) -> Result<Vec<Found>, Box<dyn crate::kernel::Explain>> {
         let (name, project) = self.name()?;
+        self.known(&name, project.as_ref(), named)?;
         let mut all = containers(self.root, &name);
+        all.retain(|f| (oneoffs || !f.oneoff) && (named.is_empty() || named.contains(&f.service)));
+        Ok(all)
+    }
+
+    /// Each of these is a service of the file, or has containers.
+    fn known(&self, name: &str, project: Option<&Project>, named: &[String]) -> Result<(), Box<dyn crate::kernel::Explain>> {
+        let all = if named.is_empty() { Vec::new() } else { containers(self.root, name) };
         for wanted in named {
-            let declared = project.as_ref().is_some_and(|p| p.services.contains_key(wanted) || p.asleep.contains_key(wanted));
+            let declared = project.is_some_and(|p| p.services.contains_key(wanted) || p.asleep.contains_key(wanted));
             if !declared && !all.iter().any(|f| f.service == *wanted) {
-                let known = project.as_ref().map(|p| p.services.keys().cloned().collect()).unwrap_or_default();
+                let known = project.map(|p| p.services.keys().cloned().collect()).unwrap_or_default();
                 return Err(boxed(Error::NoService { name: wanted.clone(), known }));
             }
         }
-        all.retain(|f| (oneoffs || !f.oneoff) && (named.is_empty() || named.contains(&f.service)));
-        Ok(all)
+        Ok(())
     }
 
     /// One container of a service that runs.

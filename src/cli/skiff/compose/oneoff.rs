@@ -9,7 +9,7 @@ use crate::compose::error::Error;
 use crate::compose::labels;
 use crate::compose::project::Project;
 use crate::compose::service::Maker;
-use crate::compose::up::share;
+use crate::compose::up::{make_bound, share};
 use crate::engine::find::fresh_id;
 use crate::engine::host::Host;
 use crate::engine::keys::Keys;
@@ -101,6 +101,7 @@ pub fn run(session: &Session<'_>, args: Run) -> Outcome {
     let Some(image) = images.remove(&name) else { return Err(boxed(Error::NoService { name, known: Vec::new() })) };
     let request = request(&args, &project, &name, &image, &host).map_err(boxed)?;
     parts(session, &project, &name, &image, &host)?;
+    make_bound(&request).map_err(boxed)?;
     go(session, &project, &name, (request, &image, &host))
 }
 
@@ -120,6 +121,7 @@ fn parts(session: &Session<'_>, project: &Project, name: &str, image: &Image, ho
         tell: &|event| session.event(event),
         notes: Some(note),
         replaced: std::cell::RefCell::default(),
+        halted: std::cell::RefCell::default(),
     };
     up.parts().map_err(boxed)
 }

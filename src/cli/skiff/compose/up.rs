@@ -154,6 +154,7 @@ pub fn with<T>(session: &Session<'_>, ready: &Ready, how: &How, act: impl FnOnce
         tell: &|event| session.event(event),
         notes: Some(note),
         replaced: RefCell::default(),
+        halted: RefCell::default(),
     };
     act(&up)
 }
