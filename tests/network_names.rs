@@ -189,8 +189,15 @@ fn a_killed_resolver_is_replaced_by_the_one_that_watches_it_and_both_by_the_next
         kill(Pid::from_raw(pids[nth]), Signal::SIGKILL).expect("it is there");
         assert_eq!(look_up(&room, "web", &["-type=a", "web"]), [own.as_str()], "after {nth}");
     }
-    for pid in wait_for_resolvers(&room, 2) {
-        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it is there");
+    // Both stand still first, so that neither replaces the other; and each is waited for until it has
+    // let go of its files, which is after it is out of the lists.
+    let both = wait_for_resolvers(&room, 2);
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        for pid in &both {
+            let held = drydock::kernel::pidfd::Pidfd::open(*pid).expect("it is there");
+            kill(Pid::from_raw(*pid), signal).expect("it is there");
+            assert!(signal == Signal::SIGSTOP || support::readable(held, Duration::from_secs(10)), "it ends");
+        }
     }
     wait_for_resolvers(&room, 0);
     stdout(&mut room.skiff(&["network", "ls"]));

@@ -46,12 +46,18 @@ fn read_by_screens(page: &File) -> bool {
             shell.args(["-c", &named]);
             shell
         }
-        // It leaves the text on the screen, and is over with the last line of it.
-        _ => {
+        // It is over with the last line, and leaves the text on the screen.
+        _ if is_less() => {
             let mut less = Command::new("less");
             less.args(["--quit-if-one-screen", "--RAW-CONTROL-CHARS", "--no-init", "--QUIT-AT-EOF", "--prompt=s-- more\\: space; back to the shell\\: q --"]);
             less
         }
+        _ => return false,
     };
-    reader.stdin(Stdio::from(input)).status().is_ok_and(|status| status.code() != Some(127))
+    reader.stdin(Stdio::from(input)).status().is_ok_and(|status| status.success())
+}
+
+/// Busybox's has the name, and none of the ways to tell a reader how to go on.
+fn is_less() -> bool {
+    Command::new("less").arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
 }
