@@ -200,6 +200,9 @@ volumes:
     assert_eq!(config(&room, &[]), expected);
     assert_eq!(config(&room, &["-f", "compose.yaml", "-f", "other.yaml"]), expected);
     assert!(config(&room, &["-f", "compose.yaml"]).contains("image: one\n"), "one that is named has no other over it");
+    // A service of the file below is taken away whole.
+    fs::write(room.path().join("app/less.yaml"), "services: {web: !reset null, new: {image: base}}").expect("the room is ours");
+    assert_eq!(stdout(&mut compose(&room, &["-f", "compose.yaml", "-f", "less.yaml", "config", "--services"])), "new\n");
     // From a folder below, the file above is found.
     let below = stdout(compose(&room, &["config"]).current_dir(room.path().join("app/sub")));
     assert_eq!(below, expected);
@@ -242,6 +245,8 @@ fn what_is_wrong_in_a_file_is_said_with_its_line_and_what_to_try() {
         ("services:\n  web:\n    image: base\n    image: other\n", "error: compose.yaml:3: this is not YAML: services.web: duplicate entry with key \"image\"\n  try: a mapping has each key once\n"),
         ("services:\n  web:\n    extends: web\n", "error: compose.yaml:2: services extend each other in a circle: web -> web\n"),
         ("services:\n  web: {image: base, network_mode: host, networks: [a]}\nnetworks: {a: }\n", "error: compose.yaml:2: service \"web\" declares mutually exclusive `network_mode` and `networks`: invalid compose project\n"),
+        ("services:\n  web:\n    image: base\n    volumes_from: [db:ro]\n", "error: compose.yaml:4: service \"web\" depends on undefined service \"db\": invalid compose project\n"),
+        ("services: {web: {image: base}}\n---\nservices: {}\n", "error: compose.yaml: this is not YAML: deserializing from YAML containing more than one document is not supported\n  try: a file for each part between `---`, and -f for each file\n"),
         ("", "error: compose.yaml: empty compose file\n"),
         ("name: Not Right\nservices: {web: {image: base}}\n", "error: invalid project name \"Not Right\"\n"),
     ] {
@@ -371,4 +376,14 @@ fn names_that_cannot_be_and_modes_that_are_not_heeded_are_said() {
     // A name is looked at even where no file is needed.
     let (code, _, err) = outcome(room.skiff(&["compose", "-p", "../x", "down"]).current_dir(Path::new("/proc")));
     assert_eq!((code, err.lines().next()), (Some(1), Some("error: invalid project name \"../x\"")));
+}
+
+#[test]
+fn what_a_file_does_not_say_of_a_build_or_a_dependency_the_file_below_says() {
+    let base = services("  web:\n    build: ./web\n    depends_on: {db: {condition: service_healthy}}\n  db:\n    build: {dockerfile: Db}\n");
+    let over = services("  web:\n    build: {args: [A=1]}\n    depends_on: {db: {restart: true}}\n");
+    let room = app(&[("compose.yaml", &base), ("compose.override.yaml", &over)]);
+    let expected = "  db:\n    build:\n      context: ROOM/app\n      dockerfile: Db\n    networks:\n      default: null\n  web:\n    build:\n      args:\n        A: \"1\"\n      context: ROOM/app/web\n      dockerfile: Dockerfile\n    depends_on:\n      db:\n        condition: service_healthy\n        required: true\n        restart: true\n";
+    let shown = config(&room, &[]);
+    assert!(shown.contains(expected), "{shown}");
 }

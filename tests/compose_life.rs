@@ -455,3 +455,29 @@ fn start_waits_for_what_a_service_depends_on() {
     done(&room, &["down"]);
     nothing_is_left(&room);
 }
+
+#[test]
+fn two_at_once_come_to_the_same_end() {
+    require!(Root);
+    let room = app(&format!("services:\n  web:\n{SLEEP}    volumes: [/kept]\n    depends_on: [db]\n  db:\n{SLEEP}"));
+    let twice = |args: &[&str]| {
+        let both = [(); 2].map(|()| compose(&room, args).stderr(Stdio::piped()).spawn().expect("it starts"));
+        both.map(|one| one.wait_with_output().expect("it ends"))
+    };
+    let succeed = |args: &[&str]| {
+        for ended in twice(args) {
+            assert!(ended.status.success(), "skiff compose {}: {}", args.join(" "), String::from_utf8_lossy(&ended.stderr));
+        }
+    };
+    for _ in 0..3 {
+        succeed(&["up", "-d"]);
+        stdout(&mut room.skiff(&["exec", "app-web-1", "touch", "/kept/file"]));
+        // The one may take away what the other has just made and is about to start.
+        twice(&["up", "-d", "--force-recreate"]);
+        done(&room, &["up", "-d"]);
+        assert_eq!(out(&room, &["ps", "-a", "--format", "{{.Name}} {{.State}}"]), "app-db-1 running\napp-web-1 running\n");
+        assert_eq!(stdout(&mut room.skiff(&["exec", "app-web-1", "ls", "/kept"])), "file\n");
+        succeed(&["down", "-v"]);
+        nothing_is_left(&room);
+    }
+}

@@ -43,7 +43,12 @@ impl Document {
             let place = e.location().map_or_else(|| self.shown.clone(), |l| format!("{}:{}", self.shown, l.line()));
             let said = e.to_string();
             let what = said.split(" at line ").next().unwrap_or(&said).to_owned();
-            let hint = if said.contains("duplicate") { "a mapping has each key once" } else { "what belongs together stands equally far in, by blanks and not by tabs" };
+            let hint = match &said {
+                said if said.contains("duplicate") => "a mapping has each key once",
+                said if said.contains("more than one document") => "a file for each part between `---`, and -f for each file",
+                said if said.contains("repetition limit") => "fewer anchors that hold anchors",
+                _ => "what belongs together stands equally far in, by blanks and not by tabs",
+            };
             Fault { place, what: format!("this is not YAML: {what}"), why: None, hint: Some(hint.into()) }
         };
         let mut tree: Value = serde_yaml::from_str(&self.text).map_err(not_yaml)?;

@@ -8,7 +8,7 @@ use super::document::{self, Document};
 use super::dotenv;
 use super::error::{Error, Fault};
 use super::interpolate::{Problem, Variables};
-use super::merge::{Tag, merge, objects};
+use super::merge::{Tag, merge, objects, remove};
 use super::normal::{self, Object};
 use super::schema::FILE;
 use super::short::resolved;
@@ -203,6 +203,10 @@ impl Loader {
     fn whole(&mut self, document: Document, folder: &Path) -> Result<Part, Error> {
         let (mut tree, tags) = self.part(&document, folder)?;
         self.documents.push(document.clone());
+        // A service that is taken away need not be one.
+        for (path, _) in tags.iter().filter(|(path, tag)| *tag == Tag::Reset && path.len() == 2) {
+            remove(&mut tree, path);
+        }
         let names: Vec<String> = tree.get("services").and_then(Json::as_object).into_iter().flatten().map(|(name, _)| name.clone()).collect();
         for name in names {
             let service = self.service(&document, (&tree, &tags), &name, folder)?;

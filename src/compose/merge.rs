@@ -65,8 +65,11 @@ fn one(key: &str, below: &mut Value, value: Value) {
         }
         (Value::Array(below), Value::Array(value)) if !REPLACED.contains(&key) => {
             for item in value {
-                below.retain(|old| !same_place(key, old, &item));
-                below.push(item);
+                // It stays where it stood: of servers, or files of variables, the order counts.
+                match below.iter().position(|old| same_place(key, old, &item)) {
+                    Some(at) => below[at] = item,
+                    None => below.push(item),
+                }
             }
         }
         // Nothing said about what is there already.
@@ -81,6 +84,7 @@ fn same_place(list: &str, one: &Value, other: &Value) -> bool {
     match list {
         "ports" => same(&["target", "published", "host_ip", "protocol"]),
         "volumes" if one.is_object() => same(&["target"]),
+        "env_file" if one.is_object() => same(&["path"]),
         // Where nothing is said it is called after its source.
         "secrets" | "configs" if one.is_object() => {
             let place = |grant: &Value| grant.get("target").or(grant.get("source")).cloned();
@@ -110,6 +114,8 @@ mod tests {
             (json!({"command": ["a", "b"]}), json!({"command": ["c"]}), json!({"command": ["c"]})),
             (json!({"healthcheck": {"test": ["CMD", "a"], "retries": 1}}), json!({"healthcheck": {"test": ["NONE"]}}), json!({"healthcheck": {"test": ["NONE"], "retries": 1}})),
             (json!({"dns": ["1.1.1.1"]}), json!({"dns": ["1.1.1.1", "9.9.9.9"]}), json!({"dns": ["1.1.1.1", "9.9.9.9"]})),
+            (json!({"dns": ["1.1.1.1", "9.9.9.9"]}), json!({"dns": ["1.1.1.1"]}), json!({"dns": ["1.1.1.1", "9.9.9.9"]})),
+            (json!({"env_file": [{"path": "a", "required": true}, {"path": "b"}]}), json!({"env_file": [{"path": "a", "required": false}]}), json!({"env_file": [{"path": "a", "required": false}, {"path": "b"}]})),
             (json!({"volumes": [{"target": "/a", "source": "x"}]}), json!({"volumes": [{"target": "/a", "source": "y"}, {"target": "/b"}]}), json!({"volumes": [{"target": "/a", "source": "y"}, {"target": "/b"}]})),
             (json!({"secrets": [{"source": "a", "target": "/k"}, {"source": "c"}]}), json!({"secrets": [{"source": "b", "target": "/k"}, {"source": "d", "target": "c"}]}), json!({"secrets": [{"source": "b", "target": "/k"}, {"source": "d", "target": "c"}]})),
             (json!({"ports": [{"target": 80, "published": "1"}]}), json!({"ports": [{"target": 80, "published": "2"}]}), json!({"ports": [{"target": 80, "published": "1"}, {"target": 80, "published": "2"}]})),

@@ -30,6 +30,7 @@ pub mod schema;
 pub mod service;
 mod short;
 pub mod stop;
+pub mod turn;
 pub mod up;
 pub mod validate;
 pub mod wait;

@@ -71,10 +71,6 @@ fn service(service: &mut Object, folder: &Path) -> Result<(), Wrong> {
     env_files(service, folder);
     keyed(service, "depends_on", &json!({ "condition": "service_started", "required": true }));
     keyed(service, "networks", &Value::Null);
-    for dependency in members(service, "depends_on").into_iter().filter_map(|(_, d)| d.as_object_mut()) {
-        dependency.entry("condition").or_insert(json!("service_started"));
-        dependency.entry("required").or_insert(json!(true));
-    }
     for key in ["secrets", "configs"] {
         grants(service, key);
     }
@@ -163,9 +159,13 @@ fn build(service: &mut Object, folder: &Path) {
         service["build"] = json!({ "context": context });
     }
     let Some(Value::Object(build)) = service.get_mut("build") else { return };
-    let context = build.get("context").and_then(Value::as_str).unwrap_or(".").to_owned();
-    let remote = ["http://", "https://", "git@", "git://"].iter().any(|p| context.starts_with(p));
-    build.insert("context".into(), json!(if remote { context } else { shown(&resolved(&context, folder)) }));
+    // Where nothing is said of it, a file below may have said it.
+    if let Some(Value::String(context)) = build.get_mut("context") {
+        let remote = ["http://", "https://", "git@", "git://"].iter().any(|p| context.starts_with(p));
+        if !remote {
+            *context = shown(&resolved(context, folder));
+        }
+    }
     pairs(build, "args");
     pairs(build, "labels");
     hosts(build);

@@ -141,10 +141,15 @@ fn fill_services(loaded: &mut Loaded) -> Result<(), Error> {
         if mode.is_none() && service.get("networks").and_then(Value::as_object).is_none_or(|n| n.is_empty()) {
             service.insert("networks".into(), json!({ "default": null }));
         }
-        if let Some(Value::Object(build)) = service.get_mut("build")
-            && !build.contains_key("dockerfile_inline")
-        {
-            build.entry("dockerfile").or_insert(json!("Dockerfile"));
+        if let Some(Value::Object(build)) = service.get_mut("build") {
+            build.entry("context").or_insert(json!(loaded.folder));
+            if !build.contains_key("dockerfile_inline") {
+                build.entry("dockerfile").or_insert(json!("Dockerfile"));
+            }
+        }
+        for dependency in service.get_mut("depends_on").and_then(Value::as_object_mut).into_iter().flatten().filter_map(|(_, d)| d.as_object_mut()) {
+            dependency.entry("condition").or_insert(json!("service_started"));
+            dependency.entry("required").or_insert(json!(true));
         }
         filled.insert(name, Value::Object(service));
     }
@@ -291,7 +296,9 @@ fn unheeded(loaded: &mut Loaded) {
 fn depends(loaded: &Loaded, name: &str, service: &Value, services: &Object, asleep: &BTreeMap<String, Vec<String>>) -> Result<(), Fault> {
     let required = service["depends_on"].as_object().into_iter().flatten().filter(|(_, d)| d["required"] != false).map(|(n, _)| ("depends_on", n.as_str()));
     let network = service["network_mode"].as_str().and_then(|m| m.strip_prefix("service:")).map(|n| ("network_mode", n));
-    for (key, wanted) in required.chain(network) {
+    let volumes = service["volumes_from"].as_array().into_iter().flatten().filter_map(Value::as_str).filter(|v| !v.starts_with("container:"));
+    let volumes = volumes.map(|v| ("volumes_from", v.split(':').next().unwrap_or_default()));
+    for (key, wanted) in required.chain(network).chain(volumes) {
         if services.contains_key(wanted) {
             continue;
         }

@@ -21,7 +21,7 @@ pub fn stop(all: &[&Found], grace: Option<i64>, to: Tell<'_>) -> Result<(), Erro
             threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
         });
         for (found, ended) in live.iter().zip(ended) {
-            ended?;
+            ended.or_else(|e| unless_gone(found, e))?;
             tell(to, "Container", found.container.name(), "Stopped");
         }
     }
@@ -32,9 +32,17 @@ pub fn stop(all: &[&Found], grace: Option<i64>, to: Tell<'_>) -> Result<(), Erro
 pub fn remove(all: Vec<Found>, grace: Option<i64>, volumes_too: bool, to: Tell<'_>) -> Result<(), Error> {
     stop(&all.iter().collect::<Vec<_>>(), grace, to)?;
     for found in &all {
-        told(to, "Container", found.container.name(), ("Removing", "Removed"), || life::remove(&found.container, true, volumes_too))?;
+        told(to, "Container", found.container.name(), ("Removing", "Removed"), || life::remove(&found.container, true, volumes_too).or_else(|e| unless_gone(found, e)))?;
     }
     Ok(())
+}
+
+/// What somebody else removed meanwhile is as it is to be.
+fn unless_gone(found: &Found, error: crate::engine::Error) -> Result<(), crate::engine::Error> {
+    match found::by_id(found.container.store(), found.container.id()) {
+        Some(_) => Err(error),
+        None => Ok(()),
+    }
 }
 
 /// By how far they stand from those that nobody depends on: those first.
@@ -68,6 +76,8 @@ pub fn networks(root: &Path, project: &str, kept: &BTreeSet<&str>, to: Tell<'_>)
         tell(to, "Network", &network.name, "Removing");
         match Networks::open(root).remove(&network) {
             Err(crate::engine::network::Error::InUse { .. }) => tell(to, "Network", &network.name, "Resource is still in use"),
+            // Somebody else did meanwhile.
+            Err(_) if !found::networks(root, project)?.iter().any(|n| n.id == network.id) => tell(to, "Network", &network.name, "Removed"),
             other => {
                 other?;
                 tell(to, "Network", &network.name, "Removed");
@@ -83,6 +93,7 @@ pub fn volumes(root: &Path, all: &[Volume], to: Tell<'_>) -> Result<(), Error> {
         tell(to, "Volume", &volume.name, "Removing");
         match Volumes::open(root).remove(&volume.name) {
             Err(crate::engine::volume::Error::InUse { .. }) => tell(to, "Volume", &volume.name, "Resource is still in use"),
+            Err(crate::engine::volume::Error::NotFound { .. }) => tell(to, "Volume", &volume.name, "Removed"),
             other => {
                 other?;
                 tell(to, "Volume", &volume.name, "Removed");

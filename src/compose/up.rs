@@ -14,6 +14,7 @@ use super::place;
 use super::project::Project;
 use super::service::{Maker, Written};
 use super::stop;
+use super::turn::Turn;
 use super::wait;
 use crate::engine::container::{Container, Status};
 use crate::engine::host::Host;
@@ -84,6 +85,7 @@ impl Up<'_> {
         let plans = order.iter().map(|name| Ok((name, self.plan(name)?))).collect::<Result<Vec<_>, Error>>()?;
         self.names(&plans)?;
         self.clashes(&plans)?;
+        let _turn = Turn::wait(self.root, &self.project.name)?;
         self.parts()?;
         plans.iter().try_for_each(|(name, plan)| self.converge(name, plan))
     }
@@ -295,13 +297,13 @@ impl Up<'_> {
         let meant = |name: &String| self.services.contains(name) || self.halted.borrow().contains(name);
         for name in self.project.order()?.into_iter().filter(meant) {
             let service = self.service(&name)?;
-            let idle: Vec<Found> = self.own(&name);
-            if idle.iter().any(|f| !f.is_live()) {
+            if self.own(&name).iter().any(|f| !f.is_live()) {
                 let conditions = service.depends_on.iter().filter(|(of, _)| self.services.contains(*of));
                 let conditions: Vec<_> = conditions.map(|(of, d)| (of.clone(), d.condition, d.required)).collect();
                 wait::for_all(self.root, &self.project.name, &conditions, None, self.tell)?;
             }
-            for mut found in idle {
+            let _turn = Turn::wait(self.root, &self.project.name)?;
+            for mut found in self.own(&name) {
                 with(&found)?;
                 if !found.is_live() {
                     self.share(service, &mut found.container)?;
@@ -348,10 +350,11 @@ pub fn share(root: &Path, project: &str, service: &Service, container: &mut Cont
 /// Starts a container in the background.
 pub fn begin(container: Container, host: &Host, to: Tell<'_>) -> Result<(), Error> {
     let name = container.name().to_owned();
-    told(to, "Container", &name, ("Starting", "Started"), || match start::again(container, host)? {
-        Some((prepared, request)) => monitor::detached(prepared, &request),
-        // It was started by somebody else.
-        None => Ok(()),
+    told(to, "Container", &name, ("Starting", "Started"), || match start::again(container, host) {
+        Ok(Some((prepared, request))) => monitor::detached(prepared, &request),
+        // It was started by somebody else, or is about to be.
+        Ok(None) | Err(crate::engine::Error::Running { .. }) => Ok(()),
+        Err(error) => Err(error),
     })?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::super::images::remove::{Rmi, rmi};
 use super::super::{Outcome, boxed};
 use super::Session;
 use crate::compose::found::{self, Found, Tell, containers};
+use crate::compose::turn::Turn;
 use crate::compose::{Error, Project, stop};
 use crate::image::Store;
 use clap::Args;
@@ -49,6 +50,8 @@ pub struct Rm {
 pub fn down(session: &Session<'_>, args: &Down) -> Outcome {
     let (name, project) = session.name()?;
     session.known(&name, project.as_ref(), &args.services)?;
+    // Where there is nothing nobody is in the way.
+    let _turn = if containers(session.root, &name).is_empty() { None } else { Some(Turn::wait(session.root, &name).map_err(|e| boxed(Error::from(e)))?) };
     let known = |f: &Found| project.as_ref().is_none_or(|p| p.services.contains_key(&f.service) || p.asleep.contains_key(&f.service));
     let meant = |f: &Found| if args.services.is_empty() { known(f) || args.remove_orphans } else { args.services.contains(&f.service) };
     let (all, left): (Vec<Found>, Vec<Found>) = containers(session.root, &name).into_iter().partition(meant);

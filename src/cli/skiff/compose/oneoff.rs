@@ -9,6 +9,7 @@ use crate::compose::error::Error;
 use crate::compose::labels;
 use crate::compose::project::Project;
 use crate::compose::service::Maker;
+use crate::compose::turn::Turn;
 use crate::compose::up::{make_bound, share};
 use crate::engine::find::fresh_id;
 use crate::engine::host::Host;
@@ -123,6 +124,7 @@ fn parts(session: &Session<'_>, project: &Project, name: &str, image: &Image, ho
         replaced: std::cell::RefCell::default(),
         halted: std::cell::RefCell::default(),
     };
+    let _turn = Turn::wait(session.root, &project.name).map_err(|e| boxed(Error::from(e)))?;
     up.parts().map_err(boxed)
 }
 
