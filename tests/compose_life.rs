@@ -477,7 +477,13 @@ fn two_at_once_come_to_the_same_end() {
         done(&room, &["up", "-d"]);
         assert_eq!(out(&room, &["ps", "-a", "--format", "{{.Name}} {{.State}}"]), "app-db-1 running\napp-web-1 running\n");
         assert_eq!(stdout(&mut room.skiff(&["exec", "app-web-1", "ls", "/kept"])), "file\n");
+        // Nor does a name stay of what is removed while it gets its own.
+        let up = compose(&room, &["up", "-d", "--force-recreate"]).stderr(Stdio::piped()).spawn().expect("it starts");
+        outcome(&mut compose(&room, &["rm", "-sf"]));
+        up.wait_with_output().expect("it ends");
+        done(&room, &["up", "-d"]);
         succeed(&["down", "-v"]);
+        stdout(&mut room.skiff(&["volume", "prune", "-f"]));
         nothing_is_left(&room);
     }
 }

@@ -163,3 +163,17 @@ fn one_that_waits_to_be_started_again_can_be_stopped_and_removed_at_once() {
     assert_eq!(ps(&room, "{{.Names}}"), "");
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
+
+#[test]
+fn a_name_that_leads_nowhere_is_free() {
+    require!(Root);
+    let room = Room::new();
+    let names = room.skiff_root().join("names");
+    std::fs::create_dir_all(&names).expect("the room is ours");
+    // What stays where a container is removed while it is renamed.
+    std::os::unix::fs::symlink(format!("../containers/{}", "5d".repeat(32)), names.join("web")).expect("the room is ours");
+    let id = stdout(&mut room.skiff(&["create", "--name", "web", "--network", "none", "base", "true"]));
+    let (code, _, err) = outcome(&mut room.skiff(&["create", "--name", "web", "--network", "none", "base", "true"]));
+    assert_eq!((code, err.lines().next()), (Some(125), Some(format!("error: the container name \"web\" is taken by container {}", &id[..12]).as_str())));
+    assert_eq!(stdout(&mut room.skiff(&["rm", "web"])), "web\n");
+}

@@ -11,6 +11,7 @@ use super::error::Error;
 pub use super::record::{Record, Status};
 use super::volume;
 use crate::kernel::{OrSys, SysError};
+use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -50,13 +51,28 @@ impl Container {
     /// Takes a name. [`Error::NameTaken`] if somebody has it.
     pub(super) fn take_name(&self, name: &str) -> Result<(), Error> {
         let link = self.name_link(name);
-        match std::os::unix::fs::symlink(format!("../containers/{}", self.record.id), &link) {
+        let take = || std::os::unix::fs::symlink(format!("../containers/{}", self.record.id), &link);
+        let taken = match take() {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && self.freed(&link)? => take(),
+            taken => taken,
+        };
+        match taken {
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
                 let owner = fs::read_link(&link).ok().and_then(|l| l.file_name().map(|n| n.to_string_lossy().into_owned()));
                 Err(Error::NameTaken { name: name.to_owned(), id: owner.unwrap_or_default() })
             }
             other => Ok(other.or_sys_with(|| format!("take the name {name}"))?),
         }
+    }
+
+    /// A name that leads nowhere is what stayed of a container that was removed while it was renamed:
+    /// nobody has it. A container has its folder before its name, and its name no longer than its folder.
+    fn freed(&self, link: &Path) -> Result<bool, SysError> {
+        let names = File::open(self.store.join("names")).or_sys("open the names")?;
+        // Only one at a time looks again and removes, or it would be another's new one.
+        let _turn = Flock::lock(names, FlockArg::LockExclusive).map_err(|(_, e)| SysError::new("wait for the names", e))?;
+        let nowhere = link.is_symlink() && !link.exists();
+        Ok(nowhere && fs::remove_file(link).is_ok())
     }
 
     /// The folder.
@@ -124,7 +140,8 @@ impl Container {
         if fs::read_link(&link).is_ok_and(|to| to.ends_with(&self.record.id)) {
             let _ = fs::remove_file(&link);
         }
-        remove_tree(&self.folder());
+        // Who attends it may write a last word into the folder between its files' end and its own.
+        (0..3).take_while(|_| self.folder().exists()).for_each(|_| remove_tree(&self.folder()));
         self.say("destroy", []);
         volume::attach::leave(&self.store, &self.record.mounts, &self.record.id, volumes_too);
     }

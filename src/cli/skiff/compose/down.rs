@@ -4,7 +4,6 @@ use super::super::images::remove::{Rmi, rmi};
 use super::super::{Outcome, boxed};
 use super::Session;
 use crate::compose::found::{self, Found, Tell, containers};
-use crate::compose::turn::Turn;
 use crate::compose::{Error, Project, stop};
 use crate::image::Store;
 use clap::Args;
@@ -50,8 +49,7 @@ pub struct Rm {
 pub fn down(session: &Session<'_>, args: &Down) -> Outcome {
     let (name, project) = session.name()?;
     session.known(&name, project.as_ref(), &args.services)?;
-    // Where there is nothing nobody is in the way.
-    let _turn = if containers(session.root, &name).is_empty() { None } else { Some(Turn::wait(session.root, &name).map_err(|e| boxed(Error::from(e)))?) };
+    let _turn = session.turn(&name)?;
     let known = |f: &Found| project.as_ref().is_none_or(|p| p.services.contains_key(&f.service) || p.asleep.contains_key(&f.service));
     let meant = |f: &Found| if args.services.is_empty() { known(f) || args.remove_orphans } else { args.services.contains(&f.service) };
     let (all, left): (Vec<Found>, Vec<Found>) = containers(session.root, &name).into_iter().partition(meant);
@@ -105,8 +103,10 @@ fn volumes(session: &Session<'_>, name: &str, project: Option<&Project>, to: Tel
 
 /// Removes containers that have ended.
 pub fn rm(session: &Session<'_>, args: &Rm) -> Outcome {
-    let mut all = session.containers(&args.services, true)?;
     let to = |event: &_| session.event(event);
+    let name = session.name()?.0;
+    let turn = session.turn(&name)?;
+    let mut all = session.containers(&args.services, true)?;
     if args.stop {
         stop::stop(&all.iter().collect::<Vec<_>>(), None, &to).map_err(boxed)?;
         all = session.containers(&args.services, true)?;
@@ -116,6 +116,8 @@ pub fn rm(session: &Session<'_>, args: &Rm) -> Outcome {
         session.line("No stopped containers");
         return Ok(0);
     }
+    // Who is asked may think for long.
+    drop(turn);
     if !args.force {
         let names: Vec<&str> = all.iter().map(|f| f.container.name()).collect();
         println!("Going to remove {}", names.join(", "));
@@ -127,6 +129,7 @@ pub fn rm(session: &Session<'_>, args: &Rm) -> Outcome {
             return Ok(0);
         }
     }
+    let _turn = session.turn(&name)?;
     stop::remove(all, None, args.volumes, &to).map_err(boxed)?;
     Ok(0)
 }

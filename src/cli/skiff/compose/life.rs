@@ -3,6 +3,7 @@
 use super::super::{Outcome, boxed};
 use super::Session;
 use crate::compose::found::{Found, told};
+use crate::compose::turn::Turn;
 use crate::compose::up::{begin, share};
 use crate::compose::{Error, Project, stop as halt, wait};
 use crate::engine::container::Container;
@@ -80,6 +81,9 @@ fn begin_in_order(session: &Session<'_>, project: &Project, mut all: Vec<Found>,
         if let Some(service) = project.services.get(&found.service) {
             let conditions: Vec<_> = service.depends_on.iter().filter(|(of, _)| started.contains(*of)).map(|(of, d)| (of.clone(), d.condition, d.required)).collect();
             wait::for_all(session.root, &project.name, &conditions, None, &|event| session.event(event))?;
+        }
+        let _turn = Turn::wait(session.root, &project.name)?;
+        if let Some(service) = project.services.get(&found.service) {
             share(session.root, &project.name, service, &mut container)?;
         }
         begin(container, &host, &|event| session.event(event))?;

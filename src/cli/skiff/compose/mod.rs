@@ -19,6 +19,7 @@ use super::{Outcome, boxed};
 use crate::cli::error::show;
 use crate::compose::found::{Found, containers};
 use crate::compose::load::check_name;
+use crate::compose::turn::Turn;
 use crate::compose::{Error, Event, Options, Project, labels};
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
@@ -113,12 +114,14 @@ struct Session<'a> {
     root: &'a Path,
     options: Options,
     quiet: bool,
+    /// What is to be said of the files was said.
+    warned: std::cell::Cell<bool>,
 }
 
 /// Runs it. Docker Compose's code for an error is 1.
 pub fn run(args: Compose, root: &Path) -> Outcome {
     let options = Options { files: args.files, name: args.project_name, profiles: args.profile, env_files: args.env_file, folder: args.project_directory, keep_variables: false };
-    let session = Session { root, options, quiet: args.progress == "quiet" };
+    let session = Session { root, options, quiet: args.progress == "quiet", warned: std::cell::Cell::default() };
     // What could not be run has the engine's own code where it is one command that was asked for.
     let of_command = matches!(args.command, Command::Exec(_) | Command::Run(_));
     let done = match args.command {
@@ -165,7 +168,9 @@ impl Session<'_> {
     }
 
     fn warn(&self, project: &Project) {
-        project.warnings.iter().for_each(|warning| self.line(&format!("warning: {warning}")));
+        if !self.warned.replace(true) {
+            project.warnings.iter().for_each(|warning| self.line(&format!("warning: {warning}")));
+        }
     }
 
     /// The project's name, and its services if it has a file: with `-p` none is needed, labels say it all;
@@ -195,6 +200,14 @@ impl Session<'_> {
         let mut all = containers(self.root, &name);
         all.retain(|f| (oneoffs || !f.oneoff) && (named.is_empty() || named.contains(&f.service)));
         Ok(all)
+    }
+
+    /// The turn to change a project's containers; where there are none, nobody is in the way.
+    fn turn(&self, project: &str) -> Result<Option<Turn>, Box<dyn crate::kernel::Explain>> {
+        if containers(self.root, project).is_empty() {
+            return Ok(None);
+        }
+        Turn::wait(self.root, project).map(Some).map_err(|e| boxed(Error::from(e)))
     }
 
     /// Each of these is a service of the file, or has containers.
