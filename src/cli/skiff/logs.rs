@@ -11,24 +11,62 @@ use std::io::{BufWriter, Stdout, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-// Options of `skiff logs`.
+// Which lines, and how they are shown: the same for one container and for those of an application.
 #[derive(Debug, Args)]
-pub struct Logs {
-    /// Go on with what is written from now on, until the container ends
+pub(super) struct Lines {
+    /// Go on with what is written from now on
     #[arg(short, long)]
-    follow: bool,
-    /// Only the last lines; all
+    pub(super) follow: bool,
+    /// Only the last lines of each container; all
     #[arg(short = 'n', long, value_name = "NUMBER", default_value = "all", hide_default_value = true, allow_hyphen_values = true)]
     tail: String,
     /// Show when each line was written
     #[arg(short, long)]
-    timestamps: bool,
+    pub(super) timestamps: bool,
     /// Only what was written since then: 2026-01-31T12:00:00Z, seconds since 1970, or 10m for that long ago
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Only what was written until then
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+}
+
+/// The bounds that they set.
+pub(super) struct Wanted {
+    since: Option<String>,
+    until: Option<String>,
+    /// So many of the last lines; all.
+    pub(super) tail: Option<usize>,
+}
+
+impl Lines {
+    /// What they ask for, if it can be understood.
+    pub(super) fn wanted(&self) -> Result<Wanted, Error> {
+        let number = |text: &str| text.parse::<i64>().map_err(|_| option("--tail", text, "it is a number, or all", "--tail 20"));
+        // One below none is all, as with Docker.
+        let tail = if self.tail == "all" { None } else { number(&self.tail)?.try_into().ok() };
+        let bound = |flag, text: &Option<String>| text.as_ref().map(|t| moment(flag, t)).transpose();
+        Ok(Wanted { since: bound("--since", &self.since)?, until: bound("--until", &self.until)?, tail })
+    }
+}
+
+impl Wanted {
+    /// Whether an entry lies between the bounds.
+    pub(super) fn has(&self, entry: &Entry) -> bool {
+        self.since.as_ref().is_none_or(|s| entry.time >= *s) && self.until.as_ref().is_none_or(|u| entry.time <= *u)
+    }
+
+    /// Whether something that is still to be written may lie between them.
+    pub(super) fn is_open(&self) -> bool {
+        self.until.is_none()
+    }
+}
+
+// Options of `skiff logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    #[command(flatten)]
+    lines: Lines,
     /// The container, by name or id
     container: String,
 }
@@ -36,19 +74,16 @@ pub struct Logs {
 /// Prints it, each line to the stream that it was written to.
 pub fn run(args: &Logs, root: &Path) -> Outcome {
     let container = Container::find(root, &args.container).map_err(boxed)?;
-    let tail = if args.tail == "all" { None } else { args.tail.parse::<i64>().map_err(|_| boxed(option("--tail", &args.tail, "it is a number, or all", "--tail 20")))?.try_into().ok() };
-    let bound = |flag, text: &Option<String>| text.as_ref().map(|t| moment(flag, t)).transpose().map_err(boxed);
-    let (since, until) = (bound("--since", &args.since)?, bound("--until", &args.until)?);
-    let wanted = |entry: &Entry| since.as_ref().is_none_or(|s| entry.time >= *s) && until.as_ref().is_none_or(|u| entry.time <= *u);
-    let news = if args.follow && until.is_none() { Some(News::of(&container).map_err(boxed)?) } else { None };
+    let wanted = args.lines.wanted().map_err(boxed)?;
+    let news = if args.lines.follow && wanted.is_open() { Some(News::of(&container).map_err(boxed)?) } else { None };
     let mut reader = Reader::open(&container);
-    let mut printer = Printer::new(args.timestamps);
+    let mut printer = Printer::new(args.lines.timestamps);
     let mut last: VecDeque<Entry> = VecDeque::new();
     while let Some(entry) = reader.next().map_err(boxed)? {
-        if !wanted(&entry) {
+        if !wanted.has(&entry) {
             continue;
         }
-        match tail {
+        match wanted.tail {
             None if !printer.print(&entry) => return Ok(0),
             None => {}
             Some(most) => {
@@ -84,7 +119,7 @@ pub fn follow(container: &Container, reader: &mut Reader, news: &News, printer: 
 }
 
 /// A time as Docker takes it, in the form in which entries have theirs.
-pub(super) fn moment(flag: &'static str, text: &str) -> Result<String, Error> {
+fn moment(flag: &'static str, text: &str) -> Result<String, Error> {
     time(flag, text).map(|t| humantime::format_rfc3339_nanos(t).to_string())
 }
 
