@@ -9,7 +9,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use support::Room;
+use support::{Room, stdout};
 
 /// Exit code, standard output, and standard error with its wrapped lines joined again.
 fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
@@ -283,6 +283,8 @@ fn a_full_disk_is_said_and_leaves_no_half_of_anything() {
     fs::remove_file(at.join("filler")).expect("it is there");
     let (code, _, err) = outcome(&mut room.skiff(&["--root", &root, "run", "--rm", "base", "true"]));
     assert_eq!((code, err.as_str()), (Some(0), ""), "with space again it works again");
+    // Its bridge too, before the root is gone.
+    stdout(&mut room.skiff(&["--root", &root, "system", "prune", "-f"]));
     drop(small);
 }
 
