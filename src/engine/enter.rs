@@ -19,9 +19,10 @@ use super::life;
 use super::passwd;
 use super::pause;
 use super::plan::settle;
+use super::record::document;
 use super::step::Step;
 use super::steps::{enter_cgroup::EnterCgroup, fork::Fork, join::Join};
-use crate::kernel::{OrSys, caps};
+use crate::kernel::caps;
 use crate::kernel::ns::Ns;
 use oci_spec::runtime::{Process, Spec};
 use std::os::fd::OwnedFd;
@@ -53,9 +54,7 @@ pub fn ended(container: &Container, request: &Request, code: i32) {
 
 /// The config that the container was made from.
 pub fn config_of(container: &Container) -> Result<Spec, Error> {
-    let path = container.folder().join("config.json");
-    let text = std::fs::read(&path).or_sys_with(|| format!("read {}", path.display()))?;
-    serde_json::from_slice(&text).map_err(|e| Error::Damaged { path, reason: e.to_string() })
+    document(&container.folder(), "config.json")
 }
 
 /// Starts a process in a running container.

@@ -8,7 +8,7 @@
 
 use super::container::Container;
 use super::error::Error;
-use crate::kernel::OrSys;
+use super::record::document;
 use oci_spec::runtime::{LinuxCapabilities, LinuxSeccomp, PosixRlimit, Process, User};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -39,9 +39,7 @@ struct Linux {
 impl Kept {
     /// Reads it; [`Error::Damaged`] where it is not what was written.
     pub(super) fn of(container: &Container) -> Result<Self, Error> {
-        let path = container.folder().join("config.json");
-        let text = std::fs::read(&path).or_sys_with(|| format!("read {}", path.display()))?;
-        serde_json::from_slice(&text).map_err(|e| Error::Damaged { path, reason: e.to_string() })
+        document(&container.folder(), "config.json")
     }
 
     /// The container's process, without a command.

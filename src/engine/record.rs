@@ -14,7 +14,7 @@ use super::volume::MountPoint;
 use crate::image::Image;
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
@@ -155,7 +155,12 @@ impl Record {
 
 /// Reads the record in a container's folder, as it was written.
 pub(super) fn read(folder: &Path) -> Result<Record, Error> {
-    let path = folder.join("state.json");
+    document(folder, "state.json")
+}
+
+/// Reads one of the documents in a container's folder; [`Error::Damaged`] where it is not what was written.
+pub(super) fn document<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T, Error> {
+    let path = folder.join(name);
     let text = fs::read(&path).or_sys_with(|| format!("read {}", path.display()))?;
     serde_json::from_slice(&text).map_err(|e| Error::Damaged { path, reason: e.to_string() })
 }

@@ -8,11 +8,11 @@ use super::config::{self, Names};
 use super::container::{Container, Record, Status};
 use super::error::Error;
 use super::host::Host;
+use super::record::document;
 use super::request::{Network, Request};
 use super::run::{self, Made, Prepared};
 use super::volume;
 use crate::image::{Image, Store};
-use crate::kernel::OrSys;
 use crate::kernel::ns::Ns;
 use std::fs;
 use std::path::Path;
@@ -38,9 +38,7 @@ fn made(store: &Path, mut record: Record, request: &Request, image: &Image, host
 
 /// What a container was asked to be.
 pub fn request_of(container: &Container) -> Result<Request, Error> {
-    let path = container.folder().join("request.json");
-    let text = fs::read(&path).or_sys_with(|| format!("read {}", path.display()))?;
-    let request: Request = serde_json::from_slice(&text).map_err(|e| Error::Damaged { path, reason: e.to_string() })?;
+    let request: Request = document(&container.folder(), "request.json")?;
     // It may lie elsewhere by now.
     Ok(Request { program: crate::kernel::sealed::program()?, ..request })
 }

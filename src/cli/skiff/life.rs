@@ -126,14 +126,16 @@ pub fn wait(args: &Wait, root: &Path) -> Outcome {
 /// Removes them.
 pub fn rm(args: &Rm, root: &Path) -> Outcome {
     let mut there = args.containers.clone();
-    // As with Docker: forcing away what is not there is told, and is no failure.
-    there.retain(|name| match Container::find(root, name) {
-        Err(error @ Error::NoContainer { .. }) if args.force => {
-            show(&error);
-            false
-        }
-        _ => true,
-    });
+    if args.force {
+        // As with Docker: forcing away what is not there is told, and is no failure.
+        there.retain(|name| match Container::find(root, name) {
+            Err(error @ Error::NoContainer { .. }) => {
+                show(&error);
+                false
+            }
+            _ => true,
+        });
+    }
     each(&there, |name| life::remove(&Container::find(root, name)?, args.force, args.volumes))
 }
 

@@ -12,7 +12,7 @@ use crate::engine::log::read::{Entry, News, Reader};
 use crate::kernel::OrSys;
 use colored::{Color, Colorize};
 use nix::sys::signal::{SigSet, Signal};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -139,7 +139,7 @@ impl Follower<'_, '_> {
     }
 
     fn print(&self, said: &Receiver<Said>) -> Outcome {
-        let mut left: BTreeMap<usize, ()> = (0..self.lines.sources.len()).map(|nth| (nth, ())).collect();
+        let mut left: BTreeSet<usize> = (0..self.lines.sources.len()).collect();
         let (mut first, mut asked, mut signals) = (None, None, 0);
         while !left.is_empty() {
             match said.recv() {
