@@ -9,6 +9,7 @@
 //! | [`engine`] | skiff: what makes a process a container, step by step. Knows no lesson. |
 //! | [`build`] | Dockerfiles: parser, cache, and the steps to an image. |
 //! | [`compose`] | applications of several containers, as one file says it. |
+//! | [`daemon`] | the Docker Engine API over the same engine. |
 //! | [`check`] | verdicts over live kernel state, and the witness. Changes nothing, knows no engine. |
 //! | [`course`] | lessons, exercises and quizzes: model, loader, lint. |
 //! | [`lab`] | the lab VM: packing, booting, its init and channel. |
@@ -25,6 +26,7 @@ pub mod image;
 pub mod engine;
 pub mod build;
 pub mod compose;
+pub mod daemon;
 pub mod check;
 pub mod course;
 pub mod lab;

@@ -18,6 +18,7 @@ pub mod enter;
 pub mod error;
 pub mod events;
 pub mod find;
+pub mod given;
 pub mod health;
 pub mod hold;
 pub mod host;

@@ -1,7 +1,7 @@
 //! `skiff info` and `skiff version`: what this is, and what it runs on.
 
 use super::format::lines;
-use super::ps::state;
+use crate::daemon::say::words::state;
 use super::{Outcome, boxed};
 use crate::engine::container::Container;
 use crate::engine::host::Host;

@@ -6,7 +6,7 @@
 //! is read, and the container never waits for who reads it; there a line is shown when it is whole.
 
 use super::logs::{Printer, follow};
-use super::{Outcome, boxed, clamp, ps};
+use super::{Outcome, boxed, clamp};
 use crate::engine::container::Container;
 use crate::engine::error::Error;
 use crate::engine::host::Host;
@@ -48,7 +48,7 @@ fn refuse(what: &str, hint: &'static str) -> Error {
 /// Attaches to one that runs.
 pub fn run(args: &Attach, root: &Path) -> Outcome {
     let container = Container::find(root, &args.container).map_err(boxed)?;
-    match ps::state(&container) {
+    match crate::daemon::say::words::state(&container) {
         "running" => {}
         "paused" => return Err(boxed(refuse("You cannot attach to a paused container, unpause it first", "skiff unpause NAME"))),
         "restarting" => return Err(boxed(refuse("You cannot attach to a restarting container, wait until it is running", "skiff logs -f NAME"))),

@@ -124,7 +124,7 @@ pub fn run(command: Group, root: &Path) -> Outcome {
 }
 
 fn prune(args: &Prune, root: &Path) -> Outcome {
-    let filters = super::which::Filters::read(&args.filter, root)?;
+    let filters = crate::daemon::say::which::Filters::read(&args.filter, root).map_err(boxed)?;
     if !args.force && !super::images::remove::agreed("WARNING! This will remove all stopped containers.") {
         return Ok(0);
     }

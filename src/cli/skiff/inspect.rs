@@ -1,9 +1,9 @@
 //! `skiff inspect`: a container's document, or an image's; or what the kernel says of a container.
 
 use super::format::inspection;
-use super::document;
-use super::images::document::document as image_document;
-use super::ordered::Ordered;
+use crate::daemon::say;
+use crate::daemon::say::image::document as image_document;
+use crate::daemon::say::ordered::Ordered;
 use super::kernel;
 use super::{Outcome, boxed};
 use crate::engine::container::Container;
@@ -42,7 +42,7 @@ enum Kind {
 #[serde(untagged)]
 enum Document {
     Container(Ordered),
-    Image(Box<super::images::document::Document>),
+    Image(Box<say::image::Document>),
 }
 
 /// Prints a JSON array, or with --kernel the view of the container's process 1.
@@ -69,12 +69,12 @@ pub fn run(args: &Inspect, root: &Path) -> Outcome {
 
 fn find(kind: Option<Kind>, name: &str, root: &Path) -> Result<Document, Box<dyn Explain>> {
     let store = Store::open(root);
-    let image = || store.resolve(name).map_err(boxed).and_then(|image| image_document(&store, &image));
+    let image = || store.resolve(name).map_err(boxed).and_then(|image| image_document(&store, &image).map_err(boxed));
     if kind == Some(Kind::Image) {
         return image().map(|d| Document::Image(Box::new(d)));
     }
     match Container::find(root, name) {
-        Ok(container) => Ok(Document::Container(document::document(&container))),
+        Ok(container) => Ok(Document::Container(say::container::document(&container))),
         Err(error @ Error::NoContainer { .. }) if kind.is_none() => image().map(|d| Document::Image(Box::new(d))).map_err(|_| boxed(error)),
         Err(error) => Err(boxed(error)),
     }

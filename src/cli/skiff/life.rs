@@ -174,7 +174,7 @@ pub fn system(args: &System, root: &Path) -> Outcome {
         println!();
     }
     if *volumes {
-        let (gone, bytes) = super::volume::unused(&crate::engine::volume::Volumes::open(root), |v| v.anonymous)?;
+        let (gone, bytes) = crate::daemon::say::volume::unused(&crate::engine::volume::Volumes::open(root), |v| v.anonymous).map_err(boxed)?;
         super::volume::said(&gone);
         pruned.bytes += bytes;
     }

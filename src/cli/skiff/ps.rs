@@ -1,19 +1,17 @@
 //! `skiff ps`: Docker's columns, filters and formats.
 
 use super::format::List;
-use super::which::Filters;
 use super::{Outcome, boxed};
+use crate::daemon::say::which::Filters;
+use crate::daemon::say::words::{command, created_at, cut, rough, state, status};
 use crate::engine::container::{Container, Status};
-use crate::engine::health;
 use crate::engine::network::Published;
-use crate::engine::pause::is_paused;
 use crate::engine::volume::Origin;
 use crate::image::Store;
 use crate::kernel::units;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 /// The columns when nothing is said.
 macro_rules! usual {
@@ -59,7 +57,7 @@ pub struct Ps {
 
 /// Lists them, newest first.
 pub fn run(args: &Ps, root: &Path) -> Outcome {
-    let filters = Filters::read(&args.filter, root)?;
+    let filters = Filters::read(&args.filter, root).map_err(boxed)?;
     let mut shown: Vec<Container> = Container::all(root);
     let last = if args.latest { Some(1) } else { args.last.and_then(|n| usize::try_from(n).ok()) };
     let every = args.all || last.is_some() || filters.name_a_status();
@@ -138,30 +136,6 @@ fn with_size(mut row: Value, container: &Container, sized: bool) -> Value {
     row
 }
 
-/// At most so many letters, the last of them dots.
-fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
-}
-
-/// The command as Docker shows it: arguments with a blank in single quotes, the whole in double ones.
-fn command(container: &Container, whole: bool) -> String {
-    let words = container.record.command.iter().enumerate();
-    let words: Vec<String> = words.map(|(n, w)| if n > 0 && w.contains(' ') { format!("'{w}'") } else { w.clone() }).collect();
-    let text = words.join(" ");
-    let text = if whole { text } else { cut(&text, 20) };
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            c if c.is_control() => quoted.push_str(&format!("\\x{:02x}", c as u32)),
-            c => quoted.push(c),
-        }
-    }
-    quoted + "\""
-}
-
 /// `0.0.0.0:8080->80/tcp`; neighbours as one range.
 fn ports(all: &[Published]) -> String {
     let mut sorted = all.to_vec();
@@ -179,38 +153,6 @@ fn ports(all: &[Published]) -> String {
     groups.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// One word of Docker's: created, running, paused, restarting, exited.
-pub fn state(container: &Container) -> &'static str {
-    match container.status() {
-        Status::Created | Status::Creating => "created",
-        Status::Running if is_paused(container) => "paused",
-        Status::Running => "running",
-        Status::Restarting => "restarting",
-        // Its monitor was killed, and it with that.
-        Status::Exited | Status::Dead => "exited",
-    }
-}
-
-/// As Docker words it: `Up 5 minutes`, `Exited (0) 2 hours ago`.
-fn status(container: &Container, word: &str) -> String {
-    let record = &container.record;
-    let since = record.started.unwrap_or(record.created);
-    let ended = || rough(record.finished.unwrap_or(since));
-    match word {
-        "created" => "Created".into(),
-        "paused" => format!("Up {} (Paused)", rough(since)),
-        "running" => match health::of(container).map(|report| report.word()) {
-            None => format!("Up {}", rough(since)),
-            Some("starting") => format!("Up {} (health: starting)", rough(since)),
-            Some(word) => format!("Up {} ({word})", rough(since)),
-        },
-        "restarting" => format!("Restarting ({}) {} ago", record.exit_code, ended()),
-        // Its monitor was killed, and it with that.
-        _ if record.status.is_live() => format!("Exited (137) {} ago", rough(since)),
-        _ => format!("Exited ({}) {} ago", record.exit_code, ended()),
-    }
-}
-
 /// One container as JSON, for programs.
 fn describe(container: &Container) -> Value {
     let record = &container.record;
@@ -225,31 +167,4 @@ fn describe(container: &Container) -> Value {
         "ExitCode": record.exit_code,
         "CreatedAt": humantime::format_rfc3339_seconds(record.created).to_string(),
     })
-}
-
-/// `2026-01-31 12:00:00 +0000 UTC`, as Docker's rows have a time.
-pub fn created_at(time: SystemTime) -> String {
-    let text = humantime::format_rfc3339_seconds(time).to_string();
-    format!("{} +0000 UTC", text.trim_end_matches('Z').replace('T', " "))
-}
-
-/// How long ago, in the words of Docker: weeks from the second on, months from the second on.
-pub fn rough(since: SystemTime) -> String {
-    const HOUR: u64 = 3600;
-    const DAY: u64 = 24 * HOUR;
-    let passed = since.elapsed().unwrap_or(Duration::ZERO).as_secs();
-    match passed {
-        0 => "Less than a second".into(),
-        1 => "1 second".into(),
-        s if s < 60 => format!("{s} seconds"),
-        s if s < 120 => "About a minute".into(),
-        s if s < HOUR => format!("{} minutes", s / 60),
-        // Rounded, as there.
-        s if (s + HOUR / 2) / HOUR < 2 => "About an hour".into(),
-        s if (s + HOUR / 2) / HOUR < 48 => format!("{} hours", (s + HOUR / 2) / HOUR),
-        s if s < 14 * DAY => format!("{} days", s / DAY),
-        s if s < 60 * DAY => format!("{} weeks", s / (7 * DAY)),
-        s if s < 730 * DAY => format!("{} months", s / (30 * DAY)),
-        s => format!("{} years", s / (365 * DAY)),
-    }
 }

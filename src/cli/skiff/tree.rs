@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 /// Prints the processes of each container below its line.
 pub fn print(containers: &[Container]) -> Outcome {
     for container in containers {
-        println!("{} {}  {}", container.short_id(), container.name(), super::ps::state(container));
+        println!("{} {}  {}", container.short_id(), container.name(), crate::daemon::say::words::state(container));
         let all = members(container);
         let pids: BTreeSet<i32> = all.iter().map(|m| m.pid).collect();
         let roots: Vec<&Member> = all.iter().filter(|m| !pids.contains(&m.parent)).collect();

@@ -3,11 +3,10 @@
 use super::format::{self, List};
 use super::images::remove::agreed;
 use super::settings::pair;
-use super::which::{conditions, has_label};
+use crate::daemon::say::volume::{Filters, describe, unused};
 use super::{Outcome, boxed, show};
-use crate::engine::Error as Failed;
 use crate::engine::find::fresh_id;
-use crate::engine::volume::{Error, Volume, Volumes, store};
+use crate::engine::volume::{Error, Volume, Volumes};
 use crate::kernel::units::docker_size;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -131,30 +130,6 @@ fn create(args: &Create, volumes: &Volumes) -> Outcome {
     Ok(0)
 }
 
-/// Conditions that a volume must meet.
-struct Filters<'a>(Vec<(&'a str, &'a str)>);
-
-impl<'a> Filters<'a> {
-    fn read(texts: &'a [String], keys: &[&str]) -> Result<Self, Failed> {
-        conditions(texts, keys).map(Self)
-    }
-
-    fn is(&self, key: &str, value: &str) -> bool {
-        self.0.iter().any(|(k, v)| *k == key && *v == value)
-    }
-
-    fn fit(&self, volume: &Volume, used: impl Fn() -> bool) -> bool {
-        let names: Vec<&str> = self.0.iter().filter(|(k, _)| *k == "name").map(|(_, v)| *v).collect();
-        let holds = |(key, value): &(&str, &str)| match *key {
-            "dangling" => matches!(*value, "true" | "1") != used(),
-            "driver" => *value == "local",
-            "label" | "label!" => has_label(&volume.labels, value) == (*key == "label"),
-            _ => true,
-        };
-        (names.is_empty() || names.iter().any(|part| volume.name.contains(part))) && self.0.iter().all(holds)
-    }
-}
-
 fn ls(args: &Ls, volumes: &Volumes) -> Outcome {
     let filters = Filters::read(&args.filter, &["dangling", "driver", "label", "name"]).map_err(boxed)?;
     let mut all = volumes.all();
@@ -192,20 +167,6 @@ fn inspect(args: &Inspect, volumes: &Volumes) -> Outcome {
     Ok(u8::from(!missing.is_empty()))
 }
 
-/// One volume, as Docker has it.
-fn describe(volume: &Volume, volumes: &Volumes) -> Value {
-    let or_null = |map: &BTreeMap<String, String>| if map.is_empty() { Value::Null } else { json!(map) };
-    json!({
-        "CreatedAt": humantime::format_rfc3339_seconds(volume.created).to_string(),
-        "Driver": "local",
-        "Labels": or_null(&volume.labels),
-        "Mountpoint": volumes.data(&volume.name),
-        "Name": volume.name,
-        "Options": or_null(&volume.options),
-        "Scope": "local",
-    })
-}
-
 fn prune(args: &Prune, volumes: &Volumes) -> Outcome {
     let filters = Filters::read(&args.filter, &["all", "label", "label!"]).map_err(boxed)?;
     let all = args.all || filters.is("all", "true") || filters.is("all", "1");
@@ -213,28 +174,10 @@ fn prune(args: &Prune, volumes: &Volumes) -> Outcome {
     if !args.force && !agreed(&format!("WARNING! This will remove {which} volumes not used by at least one container.")) {
         return Ok(0);
     }
-    let (gone, bytes) = unused(volumes, |v| (all || v.anonymous) && filters.fit(v, || false))?;
+    let (gone, bytes) = unused(volumes, |v| (all || v.anonymous) && filters.fit(v, || false)).map_err(boxed)?;
     said(&gone);
     println!("Total reclaimed space: {}", docker_size(bytes));
     Ok(0)
-}
-
-/// Removes the volumes that no container has and that are `meant`: their names, and the bytes they took.
-pub fn unused(volumes: &Volumes, meant: impl Fn(&Volume) -> bool) -> Result<(Vec<String>, u64), Box<dyn crate::kernel::Explain>> {
-    volumes.sweep().map_err(boxed)?;
-    let (mut gone, mut bytes) = (Vec::new(), 0);
-    for volume in volumes.all().into_iter().filter(meant) {
-        match volumes.remove(&volume.name) {
-            Ok(size) => {
-                bytes += size;
-                gone.push(volume.name);
-            }
-            // In use, or another was quicker.
-            Err(Error::InUse { .. } | Error::NotFound { .. }) => {}
-            Err(error) => return Err(boxed(error)),
-        }
-    }
-    Ok((gone, bytes))
 }
 
 /// Their names, as a prune lists them.
@@ -244,13 +187,4 @@ pub fn said(gone: &[String]) {
         gone.iter().for_each(|name| println!("{name}"));
         println!();
     }
-}
-
-/// The row of `system df`: how many, how many in use, their bytes, and those of the rest.
-pub fn used(root: &Path) -> (usize, usize, u64, u64) {
-    let volumes = Volumes::open(root);
-    let all: Vec<(bool, u64)> = volumes.all().iter().map(|v| (!volumes.users(&v.name).is_empty(), store::size(&volumes.data(&v.name)))).collect();
-    let active = all.iter().filter(|(used, _)| *used).count();
-    let sum = |meant: &dyn Fn(bool) -> bool| all.iter().filter(|(used, _)| meant(*used)).map(|(_, size)| size).sum();
-    (all.len(), active, sum(&|_| true), sum(&|used| !used))
 }

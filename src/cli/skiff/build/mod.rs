@@ -141,7 +141,7 @@ pub fn run(args: Build, root: &Path) -> Outcome {
         std::fs::write(path, built.id.to_string()).or_sys_with(|| format!("write {}", path.display())).map_err(boxed)?;
     }
     for tag in &options.tags {
-        super::events::image(root, "tag", built.id.as_ref(), &tag.key());
+        crate::daemon::say::event::image(root, "tag", built.id.as_ref(), &tag.key());
     }
     if args.quiet {
         println!("{}", built.id);

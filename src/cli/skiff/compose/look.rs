@@ -109,8 +109,8 @@ pub fn ps(session: &Session<'_>, args: &Ps) -> Outcome {
     }
     let mut all = session.containers(&args.wanted, args.all)?;
     all.retain(|f| match states.as_slice() {
-        [] => args.all || matches!(plain::state(&f.container), "running" | "restarting" | "paused"),
-        states => states.contains(&plain::state(&f.container)),
+        [] => args.all || matches!(crate::daemon::say::words::state(&f.container), "running" | "restarting" | "paused"),
+        states => states.contains(&crate::daemon::say::words::state(&f.container)),
     });
     all.sort_by(|a, b| a.container.name().cmp(b.container.name()));
     if args.quiet {
@@ -153,7 +153,7 @@ pub fn ls(session: &Session<'_>, args: &Ls) -> Outcome {
             continue;
         }
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        all.iter().filter(|f| args.all || f.is_live()).for_each(|f| *counts.entry(plain::state(&f.container)).or_default() += 1);
+        all.iter().filter(|f| args.all || f.is_live()).for_each(|f| *counts.entry(crate::daemon::say::words::state(&f.container)).or_default() += 1);
         let status: Vec<String> = counts.iter().map(|(state, count)| format!("{state}({count})")).collect();
         let files: BTreeSet<&str> = all.iter().map(|f| f.label(labels::FILES)).collect();
         rows.push(json!({ "Name": name, "Status": status.join(", "), "ConfigFiles": files.into_iter().collect::<Vec<_>>().join(",") }));

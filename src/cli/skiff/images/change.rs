@@ -1,6 +1,6 @@
 //! `skiff diff`, `commit`, `export` and `tag`: containers become images and archives, images get names.
 
-use super::super::{Outcome, boxed, events};
+use super::super::{Outcome, boxed};
 use crate::engine::container::{Container, Record};
 use crate::cli::out::visible;
 use crate::image::changes;
@@ -163,6 +163,6 @@ pub fn tag(args: &Tag, root: &Path) -> Outcome {
     }
     let image = super::find(root, &args.source)?;
     save::tag(&Store::open(root), &image, &target).map_err(boxed)?;
-    events::image(root, "tag", image.id.as_ref(), &target.key());
+    crate::daemon::say::event::image(root, "tag", image.id.as_ref(), &target.key());
     Ok(0)
 }

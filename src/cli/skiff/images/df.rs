@@ -7,7 +7,8 @@
 use super::super::format::List;
 use super::super::{Outcome, boxed, ps};
 use super::change::image_of;
-use super::list::{Line, ago, all};
+use super::list::{ago, all};
+use crate::daemon::say::which_images::Line;
 use crate::build::cache;
 use crate::engine::container::{Container, Status};
 use crate::engine::volume::store::size;
@@ -113,7 +114,7 @@ impl Used {
         let (records, kept) = cache::held(&self.root).unwrap_or_default();
         let mut builds = row("Build Cache", records, 0, kept, kept);
         builds["Reclaimable"] = builds["Size"].clone();
-        let (volumes, in_use_too, in_volumes, unused) = super::super::volume::used(&self.root);
+        let (volumes, in_use_too, in_volumes, unused) = crate::daemon::say::volume::used(&self.root);
         let rows = [
             row("Images", images.len(), images.iter().filter(in_use).count(), total, free),
             row("Containers", self.containers.len(), self.containers.iter().filter(running).count(), all, ended),

@@ -1,6 +1,6 @@
 //! `skiff save`, `load` and `import`: images as files.
 
-use super::super::{Outcome, boxed, events};
+use super::super::{Outcome, boxed};
 use crate::image::{Error, Store, save as store};
 use crate::kernel::{Explain, OrSys};
 use clap::Args;
@@ -69,7 +69,7 @@ pub fn load(args: &Load, root: &Path) -> Outcome {
         return Err(boxed(Error::Terminal));
     }
     for (image, names) in store::load_from(&Store::open(root), args.input.as_deref()).map_err(boxed)? {
-        events::image(root, "load", image.id.as_ref(), image.id.as_ref());
+        crate::daemon::say::event::image(root, "load", image.id.as_ref(), image.id.as_ref());
         if args.quiet {
             continue;
         }
@@ -90,7 +90,7 @@ pub fn import(args: &Import, root: &Path) -> Outcome {
     let comment = args.message.clone().unwrap_or_else(|| format!("Imported from {}", args.file.display()));
     let config = super::change::instructions(&args.change).map_err(boxed)?;
     let image = store::import(&Store::open(root), from, name.as_ref(), &comment, &config).map_err(boxed)?;
-    events::image(root, "import", image.id.as_ref(), &name.map_or_else(|| image.id.to_string(), |n| n.key()));
+    crate::daemon::say::event::image(root, "import", image.id.as_ref(), &name.map_or_else(|| image.id.to_string(), |n| n.key()));
     println!("{}", image.id);
     Ok(0)
 }

@@ -1,15 +1,15 @@
 //! `skiff images` and `skiff history`: Docker's columns.
 
 use super::super::format::{List, lines};
-use super::super::{Outcome, boxed, ps};
-use super::filter::Filters;
+use super::super::{Outcome, boxed};
 use crate::cli::out::visible;
+use crate::daemon::say::which_images::{self, Filters, Line, time};
+use crate::daemon::say::words;
 use crate::image::{Image, Store};
 use crate::kernel::{Explain, units};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::SystemTime;
 
 // Options of `skiff images`.
 #[derive(Debug, Args)]
@@ -61,22 +61,6 @@ pub struct History {
     json: bool,
     /// The image
     image: String,
-}
-
-/// A name and what it stands for.
-pub(super) struct Line {
-    /// `repository:tag`; `None` for an image that lost its name to another.
-    pub(super) name: Option<String>,
-    pub(super) image: Image,
-}
-
-impl Line {
-    fn repository(&self) -> &str {
-        self.name.as_deref().and_then(|n| n.rsplit_once(':')).map_or("<none>", |(repository, _)| repository)
-    }
-    fn tag(&self) -> &str {
-        self.name.as_deref().and_then(|n| n.rsplit_once(':')).map_or("<none>", |(_, tag)| tag)
-    }
 }
 
 /// Lists the images.
@@ -134,7 +118,7 @@ fn row(line: &Line, id: &str) -> Value {
         "Digest": line.image.digest.to_string(),
         "ID": id,
         "CreatedSince": ago(created.as_deref()),
-        "CreatedAt": created.as_deref().and_then(time).map_or_else(|| "N/A".to_owned(), ps::created_at),
+        "CreatedAt": created.as_deref().and_then(time).map_or_else(|| "N/A".to_owned(), words::created_at),
         "Size": size,
         "VirtualSize": size,
         "SharedSize": "N/A",
@@ -143,22 +127,13 @@ fn row(line: &Line, id: &str) -> Value {
     })
 }
 
-/// Every name with its image, and every image without one; the newest first, as Docker has them.
+/// Every image by each of its names, newest first; one that is damaged is told of.
 pub(super) fn all(store: &Store) -> Result<Vec<Line>, Box<dyn Explain>> {
-    let mut lines = Vec::new();
-    for entry in store.entries().map_err(boxed)? {
-        match store.image(&entry.digest) {
-            Ok(image) => lines.push(Line { image, name: entry.name }),
-            // One that is damaged must not hide the others.
-            Err(error) => {
-                let name = entry.name.unwrap_or_else(|| entry.digest.to_string());
-                let error = error.to_string();
-                eprintln!("note: the image {name} is damaged ({}); `skiff rmi {name}` takes it away, `skiff pull` or `skiff load` brings it back", visible(&error));
-            }
-        }
-    }
-    lines.sort_by_key(|line| std::cmp::Reverse(line.image.config.created().as_deref().and_then(time)));
-    Ok(lines)
+    let damaged = |name: &str, error: &crate::image::Error| {
+        let error = error.to_string();
+        eprintln!("note: the image {name} is damaged ({}); `skiff rmi {name}` takes it away, `skiff pull` or `skiff load` brings it back", visible(&error));
+    };
+    which_images::all(store, &damaged).map_err(boxed)
 }
 
 fn describe(line: &Line) -> Value {
@@ -215,12 +190,7 @@ fn short(text: &str) -> String {
     if text.chars().count() <= 45 { text.to_owned() } else { text.chars().take(44).chain(['…']).collect() }
 }
 
-/// A config's RFC 3339 time, to the second.
-pub(super) fn time(created: &str) -> Option<SystemTime> {
-    humantime::parse_rfc3339_weak(created.get(..19).unwrap_or(created)).ok()
-}
-
 /// `2 days ago`, from a config's RFC 3339 time.
 pub(super) fn ago(created: Option<&str>) -> String {
-    created.and_then(time).map_or_else(|| "N/A".into(), |time| format!("{} ago", ps::rough(time)))
+    created.and_then(time).map_or_else(|| "N/A".into(), |time| format!("{} ago", words::rough(time)))
 }

@@ -4,7 +4,6 @@ pub(super) mod change;
 pub mod df;
 pub mod document;
 mod files;
-mod filter;
 mod list;
 pub(super) mod remove;
 mod show;

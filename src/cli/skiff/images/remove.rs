@@ -1,9 +1,10 @@
 //! `skiff rmi` and `skiff image prune`: names go, and with the last one the image. Words are Docker's.
 
-use super::super::{Outcome, boxed, events};
+use super::super::{Outcome, boxed};
 use super::change::image_of;
-use super::filter::Filters;
-use super::list::{Line, all};
+use crate::daemon::say::which_images::Filters;
+use super::list::all;
+use crate::daemon::say::which_images::Line;
 use crate::engine::container::{Container, Status};
 use crate::image::{Error, Image, Reference, Store};
 use crate::kernel::{Explain, units};
@@ -118,9 +119,9 @@ fn take((root, store): (&Path, &Store), image: &Image, names: &[String], whole: 
         }
     }
     let id: &str = image.id.as_ref();
-    names.iter().for_each(|_| events::image(root, "untag", id, id));
+    names.iter().for_each(|_| crate::daemon::say::event::image(root, "untag", id, id));
     if whole {
-        events::image(root, "delete", id, id);
+        crate::daemon::say::event::image(root, "delete", id, id);
     }
     Ok(lines)
 }

@@ -105,7 +105,7 @@ pub fn image(root: &Path, name: &str, policy: Policy, platform: Option<&Platform
     let screen = progress::Screen::new(progress::Stream::Err);
     let image = obtain(&Store::open(root), name, policy, platform, &settings, &|event| {
         if let Event::Pulled { name, .. } = &event {
-            super::events::moved(root, "pull", name);
+            crate::daemon::say::event::moved(root, "pull", name);
         }
         screen.event(&event);
     });

@@ -2,7 +2,6 @@
 
 use super::progress::{Screen, Stream};
 use super::{Outcome, boxed, settings};
-use crate::cli::skiff::events;
 use crate::image::registry::manifest::Platform;
 use crate::image::registry::obtain::shown;
 use crate::image::registry::{Error, Settings, pull as registry};
@@ -64,7 +63,7 @@ fn one(args: &Pull, root: &Path, reference: &Reference, settings: &Settings) -> 
     let pulled = registry::pull(&Store::open(root), reference, &platform, settings, &told);
     screen.finish();
     let pulled = pulled.map_err(boxed)?;
-    events::moved(root, "pull", &reference.key());
+    crate::daemon::say::event::moved(root, "pull", &reference.key());
     if !args.quiet {
         screen.pulled(&shown(reference), pulled.digest.as_ref(), pulled.up_to_date);
     }

@@ -2,7 +2,6 @@
 
 use super::progress::{Screen, Stream};
 use super::{Outcome, boxed, settings};
-use crate::cli::skiff::events;
 use crate::image::registry::{Error, Settings, push as registry};
 use crate::image::{Reference, Store};
 use crate::kernel::Explain;
@@ -68,7 +67,7 @@ fn one(args: &Push, root: &Path, reference: &Reference, settings: &Settings, scr
     let pushed = registry::push(&store, &image, reference, settings, &told);
     screen.finish();
     let pushed = pushed.map_err(boxed)?;
-    events::moved(root, "push", &reference.key());
+    crate::daemon::say::event::moved(root, "push", &reference.key());
     if !args.quiet {
         screen.line(&format!("{}: digest: {} size: {}", reference.tag_or_latest(), pushed.digest, pushed.size));
     }

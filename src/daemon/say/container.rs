@@ -1,8 +1,8 @@
-//! `skiff inspect`'s document of a container: Docker's members, in Docker's order (Docker Engine API,
+//! The document of a container, as the API and `skiff inspect` have it: Docker's members, in Docker's order (Docker Engine API,
 //! ContainerInspect). What Docker knows and the kernel or skiff has no such thing of stands at its zero.
 
 use super::ordered::{Ordered, members};
-use super::ps::state;
+use super::words::state;
 use crate::engine::container::{Container, Status};
 use crate::engine::{defaults, health};
 use crate::engine::network::{Endpoint, Published};

@@ -38,10 +38,10 @@ impl Serialize for Ordered {
 /// `{ "Name": value, … }` in this order.
 macro_rules! members {
     ($($name:literal: $value:expr),* $(,)?) => {
-        $crate::cli::skiff::ordered::Ordered::Members(vec![$(($name, $crate::cli::skiff::ordered::Ordered::from_any($value))),*])
+        $crate::daemon::say::ordered::Ordered::Members(vec![$(($name, $crate::daemon::say::ordered::Ordered::from_any($value))),*])
     };
 }
-pub(in crate::cli::skiff) use members;
+pub(in crate::daemon) use members;
 
 /// What may stand in [`members`].
 pub trait Any {

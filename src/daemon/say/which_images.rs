@@ -1,13 +1,54 @@
-//! `--filter` of images: which of them are meant. Keys and values are Docker's; several values of one
+//! Filters of images, as `--filter` and the API have them: which are meant. Keys and values are Docker's; several values of one
 //! key are alternatives for `reference`, and must all hold for `label`.
 
-use super::list::{Line, time};
-use crate::image::{Error, Store};
+use crate::image::{Error, Image, Store};
 use std::time::{Duration, SystemTime};
+
+/// A name and what it stands for.
+#[derive(Debug)]
+pub struct Line {
+    /// `repository:tag`; `None` for an image that lost its name to another.
+    pub name: Option<String>,
+    /// The image.
+    pub image: Image,
+}
+
+impl Line {
+    /// `<none>` without a name.
+    pub fn repository(&self) -> &str {
+        self.name.as_deref().and_then(|n| n.rsplit_once(':')).map_or("<none>", |(repository, _)| repository)
+    }
+    /// `<none>` without a name.
+    pub fn tag(&self) -> &str {
+        self.name.as_deref().and_then(|n| n.rsplit_once(':')).map_or("<none>", |(_, tag)| tag)
+    }
+}
+
+/// Every image by each of its names, newest first; of one that is damaged, `told` hears its name.
+///
+/// # Errors
+/// What the store says of its index.
+pub fn all(store: &Store, told: &dyn Fn(&str, &Error)) -> Result<Vec<Line>, Error> {
+    let mut lines = Vec::new();
+    for entry in store.entries()? {
+        match store.image(&entry.digest) {
+            Ok(image) => lines.push(Line { image, name: entry.name }),
+            // One that is damaged must not hide the others.
+            Err(error) => told(&entry.name.unwrap_or_else(|| entry.digest.to_string()), &error),
+        }
+    }
+    lines.sort_by_key(|line| std::cmp::Reverse(line.image.config.created().as_deref().and_then(time)));
+    Ok(lines)
+}
+
+/// A config's RFC 3339 time, to the second.
+pub fn time(created: &str) -> Option<SystemTime> {
+    humantime::parse_rfc3339_weak(created.get(..19).unwrap_or(created)).ok()
+}
 
 /// Conditions that an image must meet.
 #[derive(Debug, Default)]
-pub(super) struct Filters {
+pub struct Filters {
     dangling: Option<bool>,
     labels: Vec<(bool, String, Option<String>)>,
     references: Vec<String>,
@@ -18,7 +59,7 @@ pub(super) struct Filters {
 
 impl Filters {
     /// Reads them; `name` is one reference more, given without its key.
-    pub(super) fn read(store: &Store, texts: &[String], name: Option<&str>) -> Result<Self, Error> {
+    pub fn read(store: &Store, texts: &[String], name: Option<&str>) -> Result<Self, Error> {
         let mut filters = Self { references: name.map(str::to_owned).into_iter().collect(), ..Self::default() };
         for text in texts {
             let bad = |problem: &str| Error::BadFilter { text: text.clone(), problem: problem.to_owned() };
@@ -41,7 +82,7 @@ impl Filters {
     }
 
     /// Whether a line meets them all.
-    pub(super) fn fit(&self, line: &Line) -> bool {
+    pub fn fit(&self, line: &Line) -> bool {
         let created = line.image.config.created().as_deref().and_then(time);
         self.dangling.is_none_or(|wanted| wanted == line.name.is_none())
             && self.labels.iter().all(|label| has_label(line, label))

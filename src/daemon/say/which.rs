@@ -1,12 +1,10 @@
-//! `--filter` of containers: Docker's keys. Several values of one key are alternatives, several keys
+//! Filters of containers, as `--filter` and the API have them: Docker's keys. Several values of one key are alternatives, several keys
 //! must all be met.
 
-use super::run::option;
-use super::{boxed, ps};
+use super::words;
 use crate::engine::container::Container;
 use crate::engine::error::Error;
 use crate::image::Store;
-use crate::kernel::Explain;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
@@ -27,10 +25,10 @@ pub struct Filters {
 
 impl Filters {
     /// Reads them.
-    pub fn read(texts: &[String], root: &Path) -> Result<Self, Box<dyn Explain>> {
+    pub fn read(texts: &[String], root: &Path) -> Result<Self, Error> {
         let mut filters = Self::default();
         for text in texts {
-            let bad = |reason: &str| boxed(option("--filter", text, reason, "--filter status=exited"));
+            let bad = |reason: &str| Error::Option { option: "--filter", value: text.clone(), reason: reason.to_owned(), example: "--filter status=exited" };
             let (key, value) = text.split_once('=').ok_or_else(|| bad("it is written KEY=VALUE"))?;
             let Some(key) = KEYS.iter().find(|k| **k == key) else { return Err(bad(&format!("its key is one of {}", KEYS.join(", ")))) };
             if *key == "status" && !STATES.contains(&value) {
@@ -43,8 +41,8 @@ impl Filters {
         }
         let created = |name: &String| Container::find(root, name).map(|c| c.record.created);
         let of = |filters: &Self, key: &str| filters.of.get(key).cloned().unwrap_or_default();
-        filters.before = of(&filters, "before").iter().map(created).collect::<Result<Vec<_>, Error>>().map_err(boxed)?.into_iter().min();
-        filters.since = of(&filters, "since").iter().map(created).collect::<Result<Vec<_>, Error>>().map_err(boxed)?.into_iter().max();
+        filters.before = of(&filters, "before").iter().map(created).collect::<Result<Vec<_>, Error>>()?.into_iter().min();
+        filters.since = of(&filters, "since").iter().map(created).collect::<Result<Vec<_>, Error>>()?.into_iter().max();
         let store = Store::open(root);
         filters.ancestors = of(&filters, "ancestor").into_iter().map(|name| (store.resolve(&name).ok().map(|i| i.digest.to_string()), name)).collect();
         Ok(filters)
@@ -74,8 +72,8 @@ fn meets(container: &Container, key: &str, value: &str) -> bool {
     match key {
         "id" => record.id.starts_with(value),
         "name" => is_called(&record.name, value),
-        "status" => ps::state(container) == value,
-        "exited" => ps::state(container) == "exited" && value.parse() == Ok(record.exit_code),
+        "status" => words::state(container) == value,
+        "exited" => words::state(container) == "exited" && value.parse() == Ok(record.exit_code),
         "volume" => record.mounts.iter().any(|m| m.name.as_deref() == Some(value) || m.target == Path::new(value) || m.source == Path::new(value)),
         "network" => record.endpoints.iter().any(|e| e.network == value || e.id.starts_with(value)),
         "publish" | "expose" => record.ports.iter().any(|p| {
@@ -103,7 +101,9 @@ fn is_called(name: &str, wanted: &str) -> bool {
 }
 
 /// Reads `--filter`, with a key of these.
-pub(super) fn conditions<'a>(texts: &'a [String], keys: &[&str]) -> Result<Vec<(&'a str, &'a str)>, Error> {
+/// # Errors
+/// [`Error::Option`] for another key.
+pub fn conditions<'a>(texts: &'a [String], keys: &[&str]) -> Result<Vec<(&'a str, &'a str)>, Error> {
     let read = |text: &'a String| match text.split_once('=') {
         Some((key, value)) if keys.contains(&key) => Ok((key, value)),
         _ => Err(Error::Option { option: "--filter", value: text.clone(), reason: format!("it is KEY=VALUE, with a key of {}", keys.join(", ")), example: "--filter label=team=web" }),
@@ -112,7 +112,7 @@ pub(super) fn conditions<'a>(texts: &'a [String], keys: &[&str]) -> Result<Vec<(
 }
 
 /// `NAME` or `NAME=VALUE`.
-pub(super) fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+pub fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
     match wanted.split_once('=') {
         Some((name, value)) => labels.get(name).is_some_and(|v| v == value),
         None => labels.contains_key(wanted),

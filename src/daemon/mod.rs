@@ -1,0 +1,3 @@
+//! The Docker Engine API over the same engine.
+
+pub mod say;
