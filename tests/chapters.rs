@@ -222,6 +222,12 @@ fn chapter_12_registry_is_as_it_says() {
 }
 
 #[test]
+fn chapter_15_security_is_as_it_says() {
+    require!(Root, Tool("tar"), Tool("unshare"), Tool("setpriv"));
+    chapter_holds("15-security");
+}
+
+#[test]
 fn every_chapter_of_the_course_is_typed_here() {
     let text = std::fs::read_to_string(checkout().join("tests/chapters.rs")).expect("this file");
     for folder in &course().folders {

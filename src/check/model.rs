@@ -225,7 +225,8 @@ pub enum Assertion {
     Shared(Shared),
     /// image: another check's, or not that.
     Image(Kinship),
-    /// image: a text that stands in none of its layers, and not in its config.
+    /// image: a text that stands in none of its layers, and not in its config; process: one that
+    /// stands neither in its environment nor in its command line.
     Nowhere(Text),
 }
 

@@ -89,7 +89,7 @@ fn assertion(check: &Check, that: &Assertion) -> Option<String> {
     let suits = match check.find {
         Find::Process => !matches!(
             that,
-            A::Exists(_) | A::Is(_) | A::Contains(_) | A::Sha256(_) | A::Digest(_) | A::Mode(_) | A::Owner(_) | A::Options(_) | A::Propagation(_) | A::Up(_) | A::Layers(_) | A::Config(_) | A::Shared(_) | A::Image(_) | A::Nowhere(_)
+            A::Exists(_) | A::Is(_) | A::Contains(_) | A::Sha256(_) | A::Digest(_) | A::Mode(_) | A::Owner(_) | A::Options(_) | A::Propagation(_) | A::Up(_) | A::Layers(_) | A::Config(_) | A::Shared(_) | A::Image(_)
         ),
         Find::Cgroup => matches!(that, A::Exists(_) | A::Limit(_) | A::Members(_) | A::Events(_)),
         Find::File => matches!(that, A::Exists(_) | A::Is(_) | A::Contains(_) | A::Sha256(_) | A::Digest(_) | A::Mode(_) | A::Owner(_)),

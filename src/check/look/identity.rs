@@ -39,3 +39,18 @@ pub(super) fn environment(wanted: &BTreeMap<String, String>, seen: &Seen) -> Fac
     };
     Fact::all(wanted.iter().map(one).collect())
 }
+
+/// A text that stands neither in its environment nor in its command line: both can be read by
+/// everybody who may look at the process, and by the engine's users.
+pub(super) fn nowhere(text: &str, seen: &Seen) -> Fact {
+    let at = format!("/proc/{0}/environ and /proc/{0}/cmdline", seen.pid());
+    let expected = format!("no {text} in its environment or command line");
+    let Ok(environ) = seen.process().and_then(|p| p.environ()) else { return Fact::unknown(expected, "not readable", at) };
+    let variable = environ.iter().find(|e| e.contains(text)).and_then(|e| e.split_once('='));
+    let found = match variable {
+        Some((name, _)) => format!("the variable {name}"),
+        None if seen.command.contains(text) => format!("its command line, {}", seen.command),
+        None => return Fact::is(true, expected, format!("{} variables without it", environ.len()), at),
+    };
+    Fact::is(false, expected, found, at)
+}

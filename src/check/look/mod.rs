@@ -128,6 +128,7 @@ fn of_process(that: &Assertion, seen: &Seen, machine: &Machine, chosen: &BTreeMa
         Assertion::Uid(n) => identity::id("Uid", n.0, seen),
         Assertion::Gid(n) => identity::id("Gid", n.0, seen),
         Assertion::Environment(wanted) => identity::environment(wanted, seen),
+        Assertion::Nowhere(text) => identity::nowhere(&text.0, seen),
         Assertion::Links(links) => network::links(links, seen),
         Assertion::File(file) => file::in_view(file, seen, machine),
         Assertion::Listens(wanted) => listens::listens(wanted, seen),
