@@ -216,6 +216,12 @@ fn chapter_10_volumes_is_as_it_says() {
 }
 
 #[test]
+fn chapter_11_networking_is_as_it_says() {
+    require!(Root, Tool("unshare"), Tool("ip"), Tool("nft"), Tool("curl"), Tool("busybox"));
+    chapter_holds("11-networking");
+}
+
+#[test]
 fn chapter_12_registry_is_as_it_says() {
     require!(Root, Tool("tar"), Tool("curl"));
     chapter_holds("12-registry");
@@ -238,7 +244,7 @@ fn every_chapter_of_the_course_is_typed_here() {
 #[test]
 fn source_that_a_lesson_quotes_is_the_engines_own() {
     let lines = |text: &str| text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect::<Vec<_>>();
-    let folders = ["src/engine", "src/engine/steps"].map(|folder| std::fs::read_dir(checkout().join(folder)).expect("it is there"));
+    let folders = ["src/engine", "src/engine/steps", "src/engine/network"].map(|folder| std::fs::read_dir(checkout().join(folder)).expect("it is there"));
     let files = folders.into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_file());
     let sources: Vec<Vec<String>> = files.map(|p| lines(&std::fs::read_to_string(p).expect("a file"))).collect();
     for folder in &course().folders {

@@ -213,6 +213,44 @@ fn a_port_is_listened_on_by_the_process_that_holds_the_socket() {
 }
 
 #[test]
+fn addresses_and_the_way_out_are_those_of_the_processes_own_network() {
+    require!(Root, Tool("unshare"), Tool("ip"));
+    let far = Running::start("--net", "", 86137, Stdio::null());
+    let make = format!("ip link add sea type veth peer name eth0 netns {}; ip address add 10.9.8.1/24 dev sea; ip link set sea up; ip route add default via 10.9.8.2;", far.pid());
+    let _near = Running::start("--net", &make, 86138, Stdio::null());
+    let of = |sleeper: u32, expect: &str| format!("- {{ id: p, find: process, where: {{ command: sleep {sleeper} }}, expect: [ {{ {expect}, meaning: not so }} ] }}");
+    passes(&of(86138, "address: { is: 10.9.8.1/24, on: sea }"));
+    passes(&of(86138, "address: { is: 10.9.8.1/24 }"));
+    passes(&of(86138, "default-route: 10.9.8.2"));
+    passes(&of(86137, "default-route: none"));
+    assert_eq!(refused(&of(86138, "address: { is: 10.9.8.1/16, on: sea }"))[..2], ["the address 10.9.8.1/16 on sea", "10.9.8.1/24 on sea"]);
+    refused(&of(86138, "address: { is: 10.9.8.1/24, on: lo }"));
+    assert_eq!(refused(&of(86137, "address: { is: 10.9.8.1/24 }"))[1], "no address at all");
+    assert_eq!(refused(&of(86138, "default-route: none"))[..2], ["no default route", "via 10.9.8.2"]);
+    assert_eq!(refused(&of(86137, "default-route: 10.9.8.2"))[..2], ["a default route via 10.9.8.2", "no default route"]);
+}
+
+#[test]
+fn a_connection_is_told_by_both_of_its_ends_and_belongs_to_who_holds_it() {
+    require!(Root, Tool("unshare"));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let asker = std::net::TcpStream::connect(listener.local_addr().expect("it has one")).expect("it listens");
+    let (port, own) = (asker.peer_addr().expect("connected").port(), asker.local_addr().expect("connected").port());
+    let _it = Running::start("--uts", "", 86139, Stdio::from(OwnedFd::from(asker)));
+    let _beside = Running::start("--uts", "", 86140, Stdio::null());
+    let of = |sleeper: u32, connected: &str| {
+        format!("- {{ id: o, find: process, where: {{ command: sleep 86140 }} }}\n- {{ id: p, find: process, where: {{ command: sleep {sleeper} }}, expect: [ {{ connected: {{ {connected} }}, meaning: not so }} ] }}")
+    };
+    passes(&of(86139, &format!("port: {port}, to: 127.0.0.1")));
+    passes(&of(86139, &format!("own-port: {own}")));
+    let there = format!("127.0.0.1:{own} with 127.0.0.1:{port}");
+    assert_eq!(refused(&of(86139, &format!("port: {own}")))[..2], [format!("the process connected at its tcp port {own}"), there.clone()]);
+    assert_eq!(refused(&of(86139, &format!("port: {port}, to: 127.0.0.2")))[1], there);
+    assert_eq!(refused(&of(86140, &format!("port: {port}")))[1], "it has no connection");
+    assert_eq!(refused(&of(86139, &format!("port: {port}, with: o")))[1], "`o` is in the very same network namespace");
+}
+
+#[test]
 fn a_udp_socket_with_a_peer_is_not_one_that_listens() {
     require!(Root, Tool("unshare"));
     let open = UdpSocket::bind("127.0.0.1:0").expect("a port");

@@ -17,6 +17,7 @@ mod scalar;
 mod suits;
 pub mod record;
 pub mod witness;
+mod way;
 pub mod model;
 mod verdict;
 

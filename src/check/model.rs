@@ -1,6 +1,7 @@
 //! The probes of an exercise, as its YAML spells them.
 
 pub use super::scalar::{Bounds, Count, Digest, Mode, Number, SignalName, Text};
+pub use super::way::{AddressIs, Connected};
 use crate::kernel::cgroup::limit::Event;
 use crate::kernel::ns::Ns;
 use serde::{Deserialize, Deserializer};
@@ -209,6 +210,12 @@ pub enum Assertion {
     Owner(OwnerIs),
     /// process: a port that it, or its network namespace, listens on.
     Listens(Listens),
+    /// process: an address of its network namespace.
+    Address(AddressIs),
+    /// process: where it sends what no other route knows: an address, or `none`.
+    DefaultRoute(Text),
+    /// process: a TCP connection that it holds.
+    Connected(Connected),
     /// process: signals that reach it, when they are sent from outside.
     Heeds(Vec<SignalName>),
     /// mount: options that it has.

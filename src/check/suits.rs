@@ -104,6 +104,8 @@ fn assertion(check: &Check, that: &Assertion) -> Option<String> {
     let nobody = |owner: &OwnerIs| owner.uid.is_none() && owner.gid.is_none();
     match that {
         A::Listens(l) if l.tcp.is_none() && l.udp.is_none() => Some("`listens` names no port: expected tcp or udp".into()),
+        A::Connected(c) if c.port.is_none() && c.own_port.is_none() => Some("`connected` names no port: expected port or own-port".into()),
+        A::DefaultRoute(to) if to.0 != "none" && to.0.parse::<std::net::Ipv4Addr>().is_err() => Some(format!("`default-route` is an IPv4 address or none, not {}", to.0)),
         A::Owner(owner) | A::File(FileIs { owner: Some(owner), .. }) if nobody(owner) => Some("`owner` names nobody: expected uid or gid".into()),
         A::File(file) if check.find == Find::Image && (file.mode.is_some() || file.owner.is_some()) => Some("mode and owner of a file cannot be asked of an image".into()),
         A::Shared(shared) if shared.layers.is_none() && shared.file.is_none() => Some("`shared` asks for nothing: expected layers or file".into()),
@@ -124,6 +126,7 @@ fn references(check: &Check) -> Vec<&str> {
             })),
             Assertion::Root(Root::SameLayersAs(id)) => named.push(id),
             Assertion::Same(same) => named.push(&same.with),
+            Assertion::Connected(connected) => named.extend(connected.with.as_deref()),
             Assertion::Shared(shared) => named.push(&shared.with),
             Assertion::Image(Kinship::SameAs(id) | Kinship::DiffersFrom(id)) => named.push(id),
             _ => {}

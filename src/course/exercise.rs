@@ -59,6 +59,8 @@ pub struct Touches {
     pub volumes: Vec<String>,
     /// Files and folders.
     pub files: Vec<String>,
+    /// Names of an engine's networks. They go after the containers on them.
+    pub networks: Vec<String>,
     /// Network links.
     pub links: Vec<String>,
     /// Mount points.
@@ -153,6 +155,7 @@ impl Source {
                 images: list(&self.touches.images)?,
                 volumes: list(&self.touches.volumes)?,
                 files: list(&self.touches.files)?,
+                networks: list(&self.touches.networks)?,
                 links: list(&self.touches.links)?,
                 mounts: list(&self.touches.mounts)?,
             },

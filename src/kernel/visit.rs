@@ -5,7 +5,9 @@
 //! namespace is entered first, which its owner may.
 #![allow(unsafe_code)]
 
+use super::address::{self, Net};
 use super::link::{self, Link};
+use super::netlink::Socket;
 use super::ns::{self, Ns};
 use super::pidfd::{self, Fork, Pidfd};
 use nix::errno::Errno;
@@ -67,6 +69,19 @@ pub fn links_up(pid: i32, names: &[String]) -> Option<Vec<String>> {
 pub fn links(pid: i32) -> Option<Vec<Link>> {
     // Never empty: each network namespace has its lo, so an empty answer is a visit that failed.
     let seen = visit(pid, Ns::Net, || serde_json::to_string(&link::all().ok()?).ok())?;
+    serde_json::from_str(&seen).ok()
+}
+
+/// All IPv4 addresses of the network namespace of process `pid`, each with its link's name; `None`
+/// where it may not be entered.
+pub fn addresses(pid: i32) -> Option<Vec<(String, Net)>> {
+    let seen = visit(pid, Ns::Net, || {
+        let socket = Socket::route().ok()?;
+        let links = link::list(&socket).ok()?;
+        let named = |index: u32| links.iter().find(|l| l.index == index).map(|l| l.name.clone()).unwrap_or_default();
+        let all: Vec<(String, Net)> = address::links(&socket).ok()?.into_iter().map(|(index, net)| (named(index), net)).collect();
+        serde_json::to_string(&all).ok()
+    })?;
     serde_json::from_str(&seen).ok()
 }
 

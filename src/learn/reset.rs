@@ -33,11 +33,16 @@ pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Done
     let mut removed = Vec::new();
     let work = home.folder.join("work").join(exercise.id.replace('/', "-"));
     let touches = &exercise.touches;
-    let others = if touches.containers.is_empty() && touches.volumes.is_empty() { Vec::new() } else { others() };
+    let others = if touches.containers.is_empty() && touches.volumes.is_empty() && touches.networks.is_empty() { Vec::new() } else { others() };
     for program in std::iter::once(skiff).chain(others.iter().map(Path::new)) {
         for name in &touches.containers {
             if engine(program, &["rm", "-f", "-v", name]) {
                 removed.push(format!("container {name}"));
+            }
+        }
+        for name in &touches.networks {
+            if engine(program, &["network", "rm", name]) {
+                removed.push(format!("network {name}"));
             }
         }
         for name in &touches.volumes {
@@ -130,6 +135,7 @@ fn engine(skiff: &Path, args: &[&str]) -> bool {
     let look: &[&str] = match args[0] {
         "rmi" => &["history", name],
         "volume" => &["volume", "inspect", name],
+        "network" => &["network", "inspect", name],
         _ => &["inspect", name],
     };
     let quiet = |args: &[&str]| Command::new(skiff).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success());

@@ -50,6 +50,6 @@ fn shown(all: &[Bound]) -> String {
 }
 
 /// Inodes of its sockets; `None` where its descriptors may not be read.
-fn own_sockets(process: &Process) -> Option<BTreeSet<u64>> {
+pub(super) fn own_sockets(process: &Process) -> Option<BTreeSet<u64>> {
     Some(process.descriptors().ok()?.into_iter().filter_map(|(_, to)| to.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect())
 }

@@ -17,6 +17,7 @@ mod root;
 mod same;
 mod signals;
 mod viewer;
+mod way;
 
 use super::machine::{Machine, Seen};
 use super::model::{Assertion, Check};
@@ -132,6 +133,9 @@ fn of_process(that: &Assertion, seen: &Seen, machine: &Machine, chosen: &BTreeMa
         Assertion::Links(links) => network::links(links, seen),
         Assertion::File(file) => file::in_view(file, seen, machine),
         Assertion::Listens(wanted) => listens::listens(wanted, seen),
+        Assertion::Address(wanted) => way::address(wanted, seen),
+        Assertion::DefaultRoute(wanted) => way::default_route(wanted, seen),
+        Assertion::Connected(wanted) => way::connected(wanted, seen, chosen),
         Assertion::Same(wanted) => same::same(wanted, seen, chosen),
         Assertion::Heeds(wanted) => signals::heeds(wanted, seen),
         other => misplaced(other),
