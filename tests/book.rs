@@ -102,16 +102,20 @@ fn no_page_asks_another_host_for_anything() {
 fn what_mdbook_gives_to_a_command_comes_back_with_the_lessons_in_it() {
     let mut input = serde_json::json!([
         { "root": "/", "config": {}, "renderer": "html", "mdbook_version": mdbook_preprocessor::MDBOOK_VERSION },
-        { "items": [{ "Chapter": {
-            "name": "Namespaces", "content": "{{#lesson 03-namespaces}}\n", "number": null, "sub_items": [],
-            "path": "namespaces.md", "source_path": "namespaces.md", "parent_names": []
+        { "items": [{ "PartTitle": "The course" }, { "Chapter": {
+            "name": "One", "content": "{{#lesson 03-namespaces}}\n", "number": null, "sub_items": [],
+            "path": "one.md", "source_path": "one.md", "parent_names": []
         } }] }
     ]);
     let mut output = Vec::new();
     book::preprocess(course(), input.to_string().as_bytes(), &mut output).expect("it is mdBook's form");
     let text = String::from_utf8(output).expect("JSON is text");
+    let back: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    let order: Vec<String> = back["items"].as_array().expect("a list").iter().filter_map(|i| i["Chapter"]["path"].as_str()).map(str::to_owned).collect();
+    let expected: Vec<String> = course().folders.iter().map(|f| format!("{}.md", drydock::course::slug(f))).chain(["one.md".to_owned()]).collect();
+    assert_eq!(order, expected, "the chapters are those of course.yaml, in its order");
     assert!(text.contains("# Namespaces") && text.contains("exercise-hostname") && !text.contains("{{#lesson"));
-    input[1]["items"][0]["Chapter"]["content"] = "{{#lesson 99-nowhere}}\n".into();
+    input[1]["items"][1]["Chapter"]["content"] = "{{#lesson 99-nowhere}}\n".into();
     let error = book::preprocess(course(), input.to_string().as_bytes(), Vec::new()).expect_err("there is no such chapter");
     assert_eq!(error.to_string(), "cannot build the book: there is no chapter \"99-nowhere\"");
 }

@@ -11,6 +11,12 @@ static BOOK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/book");
 /// The engine's source, which the book quotes by anchors.
 static ENGINE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/engine");
 
+/// The text of a file below book/ that the binary carries.
+pub(super) fn carried(path: &str) -> Result<&'static str, BookError> {
+    let text = BOOK.get_file(path).and_then(include_dir::File::contents_utf8);
+    text.ok_or_else(|| BookError::Mdbook(format!("book/{path} is missing from this program, or is not UTF-8")))
+}
+
 /// A folder that is gone when this is dropped.
 struct Aside(PathBuf);
 
@@ -34,7 +40,7 @@ pub fn build(course: Course, to: &Path) -> Result<PathBuf, BookError> {
     let to = std::path::absolute(to).or_sys_with(|| format!("find {}", to.display()))?;
     config.build.build_dir.clone_from(&to);
     let mut book = MDBook::load_with_config(&root, config).map_err(told)?;
-    book.with_preprocessor(Drydock::of(course));
+    book.with_preprocessor(Drydock::of(course)?);
     book.build().map_err(told)?;
     Ok(to.join("index.html"))
 }

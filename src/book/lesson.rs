@@ -1,6 +1,7 @@
 //! A lesson as a page: headings, steps, exercises with their hints folded, quiz, sources.
 
-use super::{BookError, quiz};
+use super::terms::Terms;
+use super::{BookError, diagram, quiz, sheet};
 use crate::course::{Chapter, Course, Exercise, Facts, PartKind, template::Values};
 use std::fmt::Write;
 
@@ -13,23 +14,25 @@ pub fn facts() -> Facts {
 }
 
 /// A chapter as Markdown for mdBook.
-pub fn page(course: &Course, folder: &str) -> Result<String, BookError> {
+pub fn page(course: &Course, terms: &Terms, folder: &str) -> Result<String, BookError> {
     let chapter = course.chapter(folder)?;
+    let mut linked = terms.of_a_page();
     let file = format!("lessons/{}/lesson.md", chapter.folder);
     let values = Values::of(&facts());
     let front = &chapter.lesson.front;
     let mut page = format!("# {}\n\n", front.title);
-    let _ = writeln!(page, "<p class=\"facts\">About {} minutes. Afterwards you can:</p>\n", front.minutes);
+    let counts = format!("{} exercises, {} questions", chapter.exercises.len(), chapter.quiz.len());
+    let _ = writeln!(page, "<p class=\"facts\">About {} minutes, with {counts}. Afterwards you can:</p>\n", front.minutes);
     for objective in &front.objectives {
         let _ = writeln!(page, "- {}", objective.text);
     }
     page.push('\n');
-    page.push_str(&blocks(&values.render(&chapter.lesson.opening, &file, 1)?));
+    page.push_str(&blocks(&linked.link(&values.render(&chapter.lesson.opening, &file, 1)?)));
     for part in &chapter.lesson.parts {
         match &part.kind {
             PartKind::Section | PartKind::Step => {
                 let _ = write!(page, "\n## {}\n\n", part.title);
-                page.push_str(&blocks(&values.render(&part.text, &file, part.line)?));
+                page.push_str(&blocks(&linked.link(&values.render(&part.text, &file, part.line)?)));
             }
             PartKind::Exercise(slug) => {
                 let id = format!("{}/{slug}", chapter.slug());
@@ -37,9 +40,11 @@ pub fn page(course: &Course, folder: &str) -> Result<String, BookError> {
                 page.push_str(&exercise(&course.exercise(&id, &facts(), SEED, &work)?));
                 page.push_str(&blocks(&values.render(&part.text, &file, part.line)?));
             }
-            PartKind::Quiz => page.push_str(&quiz::section(&chapter.quiz, &values)?),
+            PartKind::Quiz => page.push_str(&quiz::section(&chapter, &values)?),
         }
     }
+    page.push_str("\n## On one sheet\n\n");
+    page.push_str(&sheet::one(course, terms, &chapter)?);
     page.push_str(&sources(&chapter, &page));
     Ok(page)
 }
@@ -66,43 +71,71 @@ pub fn folded(title: &str, text: &str) -> String {
     format!("<details>\n<summary>{title}</summary>\n\n{}\n\n</details>\n\n", text.trim())
 }
 
-/// Fences in mdBook's terms: diagrams with their words, outputs as text, second terminals said so.
+/// Fences in mdBook's terms: diagrams as drawings with their words, what is typed and what it printed
+/// as one recorded terminal, second terminals said so.
 fn blocks(markdown: &str) -> String {
     let mut page = String::with_capacity(markdown.len());
-    let mut diagram: Option<(String, String)> = None;
-    let mut fenced = false;
-    for line in markdown.lines() {
-        if let Some((alt, drawing)) = &mut diagram {
-            if line.trim_end() == "```" {
-                page.push_str(&figure(alt, drawing));
-                diagram = None;
-            } else {
-                drawing.push_str(line);
-                drawing.push('\n');
+    let mut lines = markdown.lines().peekable();
+    let mut recorded = false;
+    while let Some(line) = lines.next() {
+        let Some(info) = line.strip_prefix("```") else {
+            // What follows an output without a word between belongs to the same terminal.
+            if recorded && !line.trim().is_empty() {
+                page.push_str("</figure>\n\n");
+                recorded = false;
             }
+            page.push_str(line);
+            page.push('\n');
             continue;
+        };
+        let block: Vec<&str> = lines.by_ref().take_while(|l| l.trim_end() != "```").collect();
+        let kind = info.split_whitespace().next().unwrap_or_default();
+        let is_terminal = matches!(kind, "sh" | "output");
+        if recorded && !is_terminal {
+            page.push_str("</figure>\n\n");
+            recorded = false;
         }
-        let info = line.strip_prefix("```").filter(|_| !fenced);
-        match info.map(|i| i.split_whitespace().next().unwrap_or_default()) {
-            Some("diagram") => {
-                let alt = info.and_then(|i| i.split_once("alt=\"")).and_then(|(_, a)| a.rsplit_once('"'));
-                diagram = Some((alt.map_or_else(String::new, |(a, _)| a.to_owned()), String::new()));
+        if is_terminal && !recorded {
+            page.push_str("<figure class=\"terminal\">\n\n");
+            recorded = true;
+        }
+        match kind {
+            "diagram" => {
+                let alt = info.split_once("alt=\"").and_then(|(_, a)| a.rsplit_once('"')).map_or("", |(a, _)| a);
+                page.push_str(&figure(alt, &block.join("\n")));
                 continue;
             }
-            Some("output") => page.push_str("```text"),
-            Some("sh") if info.is_some_and(|i| i.trim() == "sh second") => page.push_str("In a second terminal:\n\n```sh"),
+            "output" => page.push_str("```text"),
+            "sh" if info.trim() == "sh second" => page.push_str("<figcaption>In a second terminal:</figcaption>\n\n```sh"),
             _ => page.push_str(line),
         }
-        fenced ^= line.starts_with("```");
         page.push('\n');
+        for line in block {
+            page.push_str(line);
+            page.push('\n');
+        }
+        page.push_str("```\n\n");
+    }
+    if recorded {
+        page.push_str("</figure>\n\n");
     }
     page
 }
 
-/// A drawing that a screen reader skips, and its words for everybody.
-fn figure(alt: &str, drawing: &str) -> String {
+/// A drawing in a box that scrolls by itself, and its words for everybody.
+pub fn figure(alt: &str, drawing: &str) -> String {
     let words = folded("This drawing in words", alt);
-    format!("<pre class=\"diagram\" aria-hidden=\"true\">\n{}</pre>\n\n{words}", escaped(drawing))
+    format!("<figure class=\"diagram\">\n<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Drawing\">{}</div>\n{words}</figure>\n\n", diagram::svg(alt, drawing))
+}
+
+/// Markdown as HTML; a single paragraph without its mark.
+pub fn html(markdown: &str) -> String {
+    let mut out = String::new();
+    pulldown_cmark::html::push_html(&mut out, pulldown_cmark::Parser::new(markdown));
+    let out = out.trim();
+    let bare = out.strip_prefix("<p>").and_then(|o| o.strip_suffix("</p>")).filter(|o| !o.contains("<p>"));
+    // A blank line would end the element that it is put into.
+    bare.unwrap_or(out).replace("\n\n", "\n")
 }
 
 /// Text as HTML.
@@ -130,14 +163,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_diagram_has_its_words_and_keeps_its_lines() {
-        let text = "a\n```diagram alt=\"One points to two.\"\n1 --> 2\n\n<3>\n```\nb\n";
-        let expected = "a\n<pre class=\"diagram\" aria-hidden=\"true\">\n1 --&gt; 2\n\n&lt;3&gt;\n</pre>\n\n<details>\n<summary>This drawing in words</summary>\n\nOne points to two.\n\n</details>\n\nb\n";
-        assert_eq!(blocks(text), expected);
+    fn a_diagram_has_its_words_and_what_follows_stays() {
+        let text = "a\n```diagram alt=\"One points to two.\"\n1 --> 2\n```\nb\n";
+        let page = blocks(text);
+        assert!(page.starts_with("a\n<figure class=\"diagram\">\n<div class=\"scroll\""), "{page}");
+        assert!(page.ends_with("<summary>This drawing in words</summary>\n\nOne points to two.\n\n</details>\n\n</figure>\n\nb\n"), "{page}");
     }
 
     #[test]
-    fn outputs_are_text_and_a_second_terminal_is_said() {
-        assert_eq!(blocks("```output\nx\n```\n```sh second\nps\n```\n"), "```text\nx\n```\nIn a second terminal:\n\n```sh\nps\n```\n");
+    fn what_is_typed_and_what_it_printed_are_one_terminal() {
+        let expected = "<figure class=\"terminal\">\n\n```sh\nls\n```\n\n```text\nx\n```\n\n<figcaption>In a second terminal:</figcaption>\n\n```sh\nps\n```\n\n</figure>\n\n";
+        assert_eq!(blocks("```sh\nls\n```\n```output\nx\n```\n```sh second\nps\n```\n"), expected);
+        assert_eq!(blocks("```sh\nls\n```\nand\n"), "<figure class=\"terminal\">\n\n```sh\nls\n```\n\n</figure>\n\nand\n");
     }
 }

@@ -1,15 +1,20 @@
 //! The mdBook made from the same sources as the terminal's lessons.
 //!
-//! The book's own folder (book/) holds little: its order, a welcome, a page on the engine, and in a
-//! chapter one line, `{{#lesson FOLDER}}`. [`Drydock`] is the preprocessor that puts the lesson there.
+//! The book's own folder (book/) holds little: its order, a welcome, pages on the engine, a glossary,
+//! and what a page needs in a browser. [`Drydock`] is the preprocessor that puts the chapters in, as
+//! lessons/course.yaml has them: there is no second list that could grow stale.
 //! [`build`] runs mdBook as a library, from files that the binary carries; stock `mdbook build` in
 //! book/ gives the same through `drydock book preprocess`.
 
+mod diagram;
 mod driver;
 mod error;
 mod lesson;
+pub mod plan;
 mod preprocess;
 mod quiz;
+mod sheet;
+pub mod terms;
 
 pub use driver::build;
 pub use error::BookError;

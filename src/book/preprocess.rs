@@ -1,20 +1,51 @@
-//! The preprocessor: `{{#lesson FOLDER}}` becomes a lesson, `{{#course}}` the list of chapters.
+//! The preprocessor: the course's chapters are put in where the summary says "The course", each made
+//! of its lesson; the other pages ask for what is collected from all of them.
+//!
+//! | a line of its own | becomes |
+//! |---|---|
+//! | `{{#course}}` | the list of chapters |
+//! | `{{#lesson FOLDER}}` | one lesson |
+//! | `{{#glossary}}`, `{{#sheets}}`, `{{#reading}}` | terms, summary sheets, sources |
+//! | `{{#plan}}` | the steps of `skiff run` |
 
-use super::{BookError, lesson};
-use crate::course::Course;
-use mdbook_preprocessor::book::{Book, BookItem};
+use super::terms::{self, Terms};
+use super::{BookError, driver, lesson, plan, sheet};
+use crate::course::{Course, slug};
+use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext, errors};
 use std::io::{Read, Write};
+
+/// The part of the summary that the chapters belong to.
+const PART: &str = "The course";
 
 /// Puts the course into the book.
 pub struct Drydock {
     course: Course,
+    terms: Terms,
 }
 
 impl Drydock {
     /// For this course.
-    pub fn of(course: Course) -> Self {
-        Self { course }
+    pub fn of(course: Course) -> Result<Self, BookError> {
+        let terms = Terms::parse(driver::carried(terms::FILE)?)?;
+        Ok(Self { course, terms })
+    }
+
+    /// Every chapter of the course, in its order, behind the title of their part.
+    fn put_in(&self, book: &mut Book) -> Result<(), BookError> {
+        let part = book.items.iter().position(|item| matches!(item, BookItem::PartTitle(title) if title == PART));
+        let at = part.ok_or_else(|| BookError::Mdbook(format!("book/src/SUMMARY.md has no part \"# {PART}\" for the chapters")))? + 1;
+        for (number, folder) in self.course.folders.iter().enumerate() {
+            let title = self.course.lesson(folder)?.front.title;
+            let content = lesson::page(&self.course, &self.terms, folder)?;
+            let page = format!("{}.md", slug(folder));
+            if book.chapters().any(|c| c.path.as_deref() == Some(page.as_ref())) {
+                return Err(BookError::Mdbook(format!("book/src/SUMMARY.md lists {page}: chapters come by themselves, from lessons/course.yaml")));
+            }
+            let chapter = Chapter::new(&title, content, page, Vec::new());
+            book.items.insert(at + number, BookItem::Chapter(chapter));
+        }
+        Ok(())
     }
 
     /// A page with its directives carried out.
@@ -23,8 +54,12 @@ impl Drydock {
         for line in text.lines() {
             let directive = line.trim().strip_prefix("{{#").and_then(|d| d.strip_suffix("}}"));
             match directive.map(|d| d.split_whitespace().collect::<Vec<_>>()).as_deref() {
-                Some(["lesson", folder]) => page.push_str(&lesson::page(&self.course, folder)?),
+                Some(["lesson", folder]) => page.push_str(&lesson::page(&self.course, &self.terms, folder)?),
                 Some(["course"]) => page.push_str(&self.contents()?),
+                Some(["glossary"]) => page.push_str(&self.terms.page(&self.course)?),
+                Some(["sheets"]) => page.push_str(&sheet::all(&self.course, &self.terms)?),
+                Some(["reading"]) => page.push_str(&sheet::reading(&self.course)?),
+                Some(["plan"]) => page.push_str(&plan::figure(driver::carried(plan::FILE)?)?),
                 _ => {
                     page.push_str(line);
                     page.push('\n');
@@ -71,9 +106,10 @@ impl Preprocessor for Drydock {
             }
         });
         match failed {
-            Some(error) => Err(error.into()),
-            None => Ok(book),
+            Some(error) => return Err(error.into()),
+            None => self.put_in(&mut book)?,
         }
+        Ok(book)
     }
 }
 
@@ -81,6 +117,6 @@ impl Preprocessor for Drydock {
 pub fn preprocess(course: Course, input: impl Read, output: impl Write) -> Result<(), BookError> {
     let told = |e: errors::Error| BookError::Mdbook(format!("{e:#}"));
     let (context, book) = mdbook_preprocessor::parse_input(input).map_err(told)?;
-    let book = Drydock::of(course).run(&context, book).map_err(told)?;
+    let book = Drydock::of(course)?.run(&context, book).map_err(told)?;
     serde_json::to_writer(output, &book).map_err(|e| BookError::Mdbook(e.to_string()))
 }

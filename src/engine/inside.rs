@@ -90,6 +90,7 @@ impl Inside {
         Ok(())
     }
 
+    // ANCHOR: must_own
     /// Refuses what would change the host itself. The kernel lets root do it, and one learner's
     /// mistake would rename the machine or remount its disks; so here, and only here, skiff says no
     /// in the kernel's place.
@@ -102,6 +103,7 @@ impl Inside {
             .because(format!("this process still shares the host's {ns} namespace: the change would be the host's too"))
             .try_this(format!("first: skiff step unshare {command}; see {}", man(ns))))
     }
+    // ANCHOR_END: must_own
 }
 
 /// The man page about one kind of namespace.

@@ -108,6 +108,7 @@ impl Plan {
     }
 }
 
+// ANCHOR: settle
 /// The steps about the process: terminal, user, capabilities, filter, exec.
 pub(super) fn settle(process: &Process, read_only: bool, filter: Option<Filter>, steps: &mut Vec<Step>) {
     steps.push(Step::Terminal(Terminal { tty: process.terminal().unwrap_or(false) }));
@@ -132,6 +133,7 @@ pub(super) fn settle(process: &Process, read_only: bool, filter: Option<Filter>,
         env: process.env().clone().unwrap_or_default(),
     }));
 }
+// ANCHOR_END: settle
 
 /// The namespaces to make or enter, in our order; the user namespace is the host's affair.
 fn namespaces(spec: &Spec) -> Vec<Unshare> {

@@ -25,6 +25,7 @@ pub struct About {
     pub syscalls: &'static [&'static str],
 }
 
+// ANCHOR: carry
 /// One step that can be described and carried out.
 pub trait Carry {
     /// What it is, in words.
@@ -32,6 +33,7 @@ pub trait Carry {
     /// Does it, to the calling process.
     fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError>;
 }
+// ANCHOR_END: carry
 
 /// Every step there is. Each one's file in `steps/` says what it changes and how to see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

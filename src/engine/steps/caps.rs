@@ -69,6 +69,7 @@ impl Carry for Caps {
         }
     }
 
+    // ANCHOR: caps
     fn carry_out(&self, _: &mut Inside) -> Result<(), StepError> {
         let now = Sets::of_self()?;
         let target = self.reachable(&now);
@@ -85,6 +86,7 @@ impl Carry for Caps {
         caps::keep_across_setuid(false)?;
         Ok(())
     }
+    // ANCHOR_END: caps
 }
 
 /// EPERM on the bounding set has one cause: CAP_SETPCAP is gone already.

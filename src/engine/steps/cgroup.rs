@@ -69,6 +69,7 @@ impl Cgroup {
         Self { limits, devices }
     }
 
+    // ANCHOR: cgroup
     fn set_up(&self, inside: &mut Inside) -> Result<(), Error> {
         let layout = layout()?;
         let group = match cgroup::Cgroup::create(&layout, &name(&inside.id), &self.limits) {
@@ -83,6 +84,7 @@ impl Cgroup {
         }
         filled
     }
+    // ANCHOR_END: cgroup
 
     fn rule_devices(&self, group: &cgroup::Cgroup, inside: &mut Inside) -> Result<(), Error> {
         if self.devices.is_empty() {

@@ -65,6 +65,7 @@ fn present(path: &Path, inside: &mut Inside) -> Result<Option<OwnedFd>, SysError
     }
 }
 
+// ANCHOR: freeze
 fn freeze(path: &Path, inside: &mut Inside) -> Result<(), StepError> {
     let Some(found) = present(path, inside)? else { return Ok(()) };
     let shown = path.to_string_lossy();
@@ -72,6 +73,7 @@ fn freeze(path: &Path, inside: &mut Inside) -> Result<(), StepError> {
     mount::set_attributes(&copy, attr::RDONLY, 0, true, &shown)?;
     Ok(mount::attach(&copy, &found, &shown)?)
 }
+// ANCHOR_END: freeze
 
 fn hide(path: &Path, inside: &mut Inside, empty: &mut Option<OwnedFd>) -> Result<(), StepError> {
     let Some(found) = present(path, inside)? else { return Ok(()) };

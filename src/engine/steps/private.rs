@@ -40,6 +40,7 @@ impl Carry for Private {
         }
     }
 
+    // ANCHOR: private
     fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
         inside.must_own(Ns::Mnt, "change how mounts travel")?;
         let propagation = match self.propagation {
@@ -49,4 +50,5 @@ impl Carry for Private {
         };
         Ok(mount::set_attributes(inside.root()?, 0, propagation, true, "/")?)
     }
+    // ANCHOR_END: private
 }
