@@ -228,6 +228,12 @@ fn chapter_12_registry_is_as_it_says() {
 }
 
 #[test]
+fn chapter_14_compose_is_as_it_says() {
+    require!(Root, Tool("curl"));
+    chapter_holds("14-compose");
+}
+
+#[test]
 fn chapter_15_security_is_as_it_says() {
     require!(Root, Tool("tar"), Tool("unshare"), Tool("setpriv"));
     chapter_holds("15-security");
@@ -244,14 +250,14 @@ fn every_chapter_of_the_course_is_typed_here() {
 #[test]
 fn source_that_a_lesson_quotes_is_the_engines_own() {
     let lines = |text: &str| text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect::<Vec<_>>();
-    let folders = ["src/engine", "src/engine/steps", "src/engine/network"].map(|folder| std::fs::read_dir(checkout().join(folder)).expect("it is there"));
+    let folders = ["src/engine", "src/engine/steps", "src/engine/network", "src/compose"].map(|folder| std::fs::read_dir(checkout().join(folder)).expect("it is there"));
     let files = folders.into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_file());
     let sources: Vec<Vec<String>> = files.map(|p| lines(&std::fs::read_to_string(p).expect("a file"))).collect();
     for folder in &course().folders {
         let text = std::fs::read_to_string(checkout().join(format!("lessons/{folder}/lesson.md"))).expect("a lesson");
         for quoted in text.split("```rust\n").skip(1).filter_map(|rest| Some(lines(rest.split_once("```")?.0))) {
             let there = sources.iter().any(|source| source.windows(quoted.len()).any(|part| part == quoted));
-            assert!(there, "{folder} quotes what is not so in src/engine: {quoted:#?}");
+            assert!(there, "{folder} quotes what is not so in the source: {quoted:#?}");
         }
     }
 }

@@ -57,6 +57,8 @@ pub struct Touches {
     pub images: Vec<String>,
     /// Names of volumes. Those without a name go with their containers.
     pub volumes: Vec<String>,
+    /// Names of compose projects: their containers, networks and volumes.
+    pub projects: Vec<String>,
     /// Files and folders.
     pub files: Vec<String>,
     /// Names of an engine's networks. They go after the containers on them.
@@ -154,6 +156,7 @@ impl Source {
                 containers: list(&self.touches.containers)?,
                 images: list(&self.touches.images)?,
                 volumes: list(&self.touches.volumes)?,
+                projects: list(&self.touches.projects)?,
                 files: list(&self.touches.files)?,
                 networks: list(&self.touches.networks)?,
                 links: list(&self.touches.links)?,

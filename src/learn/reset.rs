@@ -33,6 +33,9 @@ pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Done
     let mut removed = Vec::new();
     let work = home.folder.join("work").join(exercise.id.replace('/', "-"));
     let touches = &exercise.touches;
+    for name in &touches.projects {
+        removed.extend(project(skiff, name));
+    }
     let others = if touches.containers.is_empty() && touches.volumes.is_empty() && touches.networks.is_empty() { Vec::new() } else { others() };
     for program in std::iter::once(skiff).chain(others.iter().map(Path::new)) {
         for name in &touches.containers {
@@ -82,6 +85,16 @@ pub fn reset(exercise: &Exercise, home: &Home, since: u64, skiff: &Path) -> Done
         removed.extend(file(Path::new(path)));
     }
     Done { removed, left: empty(&work), others: if exercise.touches.containers.is_empty() { Vec::new() } else { containers(skiff) } }
+}
+
+/// Takes a compose project down by its name; what was removed, as compose says it.
+fn project(skiff: &Path, name: &str) -> Vec<String> {
+    // In a folder without a compose file: what belongs to it is told by the labels of what is there.
+    let mut down = Command::new(skiff);
+    down.args(["compose", "-p", name, "down", "--volumes", "--remove-orphans", "--timeout", "0"]).current_dir("/").stdin(Stdio::null());
+    let said = down.output().map(|o| String::from_utf8_lossy(&o.stderr).into_owned()).unwrap_or_default();
+    let gone = said.lines().filter_map(|l| l.strip_suffix("  Removed")).map(|l| l.trim().to_owned());
+    gone.filter_map(|l| l.split_once(' ').map(|(kind, name)| format!("{} {name}", kind.to_lowercase()))).collect()
 }
 
 /// The names of all containers that are there.

@@ -155,7 +155,8 @@ pub fn ls(session: &Session<'_>, args: &Ls) -> Outcome {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         all.iter().filter(|f| args.all || f.is_live()).for_each(|f| *counts.entry(crate::daemon::say::words::state(&f.container)).or_default() += 1);
         let status: Vec<String> = counts.iter().map(|(state, count)| format!("{state}({count})")).collect();
-        let files: BTreeSet<&str> = all.iter().map(|f| f.label(labels::FILES)).collect();
+        // Containers of one project may have been made from one file and from two.
+        let files: BTreeSet<&str> = all.iter().flat_map(|f| f.label(labels::FILES).split(',')).collect();
         rows.push(json!({ "Name": name, "Status": status.join(", "), "ConfigFiles": files.into_iter().collect::<Vec<_>>().join(",") }));
     }
     if args.quiet {

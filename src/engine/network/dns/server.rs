@@ -144,10 +144,15 @@ impl Server {
         let answer = match &query.wanted {
             Wanted::Name(address) => self.names.name(&asker, *address).map(|name| query.named(&name)),
             wanted => {
-                let found = self.names.addresses(&asker, &query.name);
+                let mut found = self.names.addresses(&asker, &query.name);
                 match wanted {
                     _ if found.is_empty() => None,
-                    Wanted::Addresses => Some(query.addresses(&found, room)),
+                    Wanted::Addresses => {
+                        // As Docker's shuffles: who takes the first of several is spread over them.
+                        let first = usize::from(message::id(query.bytes())) % found.len();
+                        found.rotate_left(first);
+                        Some(query.addresses(&found, room))
+                    }
                     // The name is there, and has nothing of this type.
                     _ => Some(query.empty(Code::Fine)),
                 }
