@@ -96,7 +96,7 @@ impl Picture {
 
     /// What is left of a case, after a moment for the kernel to end namespaces and groups.
     pub fn left(&self, files: &[PathBuf], containers: &[String]) -> Vec<String> {
-        let end = Instant::now() + Duration::from_secs(3);
+        let end = Instant::now() + Duration::from_secs(15);
         let of_others = |l: &str| l.starts_with("cgroup ") && l.contains("/skiff/") && !containers.iter().any(|id| l.contains(id.as_str()));
         loop {
             let now = Self::take(files);

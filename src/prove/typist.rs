@@ -23,7 +23,7 @@ pub struct Setting {
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(30), stop: None }
+        Self { patience: Duration::from_secs(90), stop: None }
     }
 }
 
@@ -288,7 +288,8 @@ struct Quiet {
 impl Quiet {
     fn long_enough(&mut self, more: bool, shell: i32) -> bool {
         let family = prompt::family(shell);
-        let still = !more && family == self.before && !family.iter().any(|l| l.state == 'D');
+        // R as well: on a busy machine a process that wants to run may wait long for its turn.
+        let still = !more && family == self.before && !family.iter().any(|l| matches!(l.state, 'D' | 'R'));
         self.times = if still { self.times + 1 } else { 0 };
         self.before = family;
         self.times >= 3
@@ -318,7 +319,7 @@ impl Drop for Typist {
         }
         let _ = kill(pid, Signal::SIGHUP);
         let _ = kill(pid, Signal::SIGCONT);
-        let end = Instant::now() + Duration::from_millis(800);
+        let end = Instant::now() + Duration::from_secs(5);
         for process in ending.iter().filter(|p| !self.sees_the_end_of(p, end)) {
             let _ = process.signal(Signal::SIGKILL);
         }
