@@ -15,6 +15,7 @@ use crate::kernel::kmsg::{Follower, Told};
 use crate::kernel::ns::Ns;
 use crate::kernel::pidfd::{self, Fork, Pidfd};
 use crate::kernel::proc::{Process, boot_id, pids};
+use crate::kernel::session;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -55,6 +56,9 @@ impl Witness {
                 drop((ours, listening));
                 // A process group of its own: Ctrl-C in the learner's shell is not meant for it.
                 let _ = nix::unistd::setsid();
+                // Quicker than those of whom it must know something before they end; without root the
+                // kernel refuses, and nothing is lost but that.
+                session::goes_first();
                 Record::new(file).keep(&end, tell);
                 pidfd::exit_now(0)
             }
@@ -141,7 +145,7 @@ impl Record {
         self.line(&opening);
         let connector = connector.ok();
         self.log = log.ok();
-        self.sweep(notices.as_mut(), true);
+        self.sweep(notices.as_mut(), connector.as_ref(), true);
         self.flush();
         let _ = nix::unistd::write(&tell, b"1");
         drop(tell);
@@ -166,11 +170,9 @@ impl Record {
                 groups.iter().for_each(|g| self.count(g, false));
                 linger = Some((since, groups)).filter(|(since, _)| since.elapsed() < LINGER);
             }
-            while let Some(event) = connector.as_ref().and_then(Connector::next) {
-                self.heard(event);
-            }
+            self.hear(connector.as_ref());
             if swept.elapsed() >= SWEEP {
-                self.sweep(notices.as_mut(), false);
+                self.sweep(notices.as_mut(), connector.as_ref(), false);
                 swept = Instant::now();
             }
             self.flush();
@@ -191,6 +193,13 @@ impl Record {
         if !self.lines.is_empty() {
             let _ = self.file.write_all(self.lines.as_bytes());
             self.lines.clear();
+        }
+    }
+
+    /// All that the kernel has told of processes by now.
+    fn hear(&mut self, connector: Option<&Connector>) {
+        while let Some(event) = connector.and_then(Connector::next) {
+            self.heard(event);
         }
     }
 
@@ -315,7 +324,7 @@ impl Record {
     }
 
     /// What raises no event: a living process whose namespaces have changed, and what was missed.
-    fn sweep(&mut self, notices: Option<&mut Notices>, first: bool) {
+    fn sweep(&mut self, notices: Option<&mut Notices>, connector: Option<&Connector>, first: bool) {
         if let Some(notices) = notices {
             notices.walk();
             let folders: Vec<PathBuf> = notices.groups().map(Path::to_owned).collect();
@@ -327,6 +336,8 @@ impl Record {
         }
         let mut now = BTreeMap::new();
         for pid in pids() {
+            // On a slow machine a process may begin and end during one sweep, and be asked too late.
+            self.hear(connector);
             let Ok(process) = Process::open(pid) else { continue };
             let Ok(start) = process.start() else { continue };
             let known = describe(pid).map(Rc::new);

@@ -10,14 +10,14 @@ use crate::course::exercise::Attempt;
 use crate::course::{Course, Exercise};
 use crate::learn::{doctor, progress::Record};
 use nix::sys::signalfd::SignalFd;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How one case came out: a line of `drydock course test --json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Case {
     /// `chapter/exercise`.
     pub exercise: String,

@@ -6,6 +6,7 @@
 mod contract;
 mod error;
 pub mod host;
+mod matrix;
 mod prompt;
 mod room;
 mod stop;
@@ -14,6 +15,7 @@ mod typist;
 
 pub use contract::{Bench, Case};
 pub use error::ProveError;
+pub use matrix::{Lane, Matrix};
 pub use room::{Learner, Room};
 pub use stop::stop;
 pub use typist::{After, Setting, Typist};

@@ -29,6 +29,9 @@ pub struct Test {
     /// Then also the whole course in order, by one learner, twice
     #[arg(long, visible_alias = "twice")]
     full: bool,
+    /// As root, as an ordinary user and in the lab, as far as this machine can; then a table
+    #[arg(long, conflicts_with_all = ["json", "full"])]
+    matrix: bool,
 }
 
 /// Runs it.
@@ -53,6 +56,9 @@ fn lint_all(course: &Course) -> u8 {
 
 fn test(args: &Test, course: &Course) -> Outcome {
     let ids = chosen(&args.names, course).map_err(boxed)?;
+    if args.matrix {
+        return super::matrix::run(&ids, course);
+    }
     let drydock = std::env::current_exe().or_sys("find this program").map_err(boxed)?;
     let bench = Bench {
         course,

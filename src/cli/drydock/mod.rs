@@ -7,6 +7,7 @@ mod lab;
 mod learn;
 mod list;
 mod marked;
+mod matrix;
 mod pager;
 mod quiz;
 mod read;
