@@ -240,6 +240,12 @@ fn chapter_15_security_is_as_it_says() {
 }
 
 #[test]
+fn chapter_16_production_is_as_it_says() {
+    require!(Root, Controller("memory"), Controller("cpu"), Controller("pids"));
+    chapter_holds("16-production");
+}
+
+#[test]
 fn every_chapter_of_the_course_is_typed_here() {
     let text = std::fs::read_to_string(checkout().join("tests/chapters.rs")).expect("this file");
     for folder in &course().folders {
