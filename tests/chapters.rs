@@ -161,6 +161,12 @@ fn chapter_holds(folder: &str) {
 }
 
 #[test]
+fn chapter_01_why_docker_is_as_it_says() {
+    require!(Root, File("/bin/bash"), Tool("busybox"));
+    chapter_holds("01-why-docker");
+}
+
+#[test]
 fn chapter_02_vm_vs_container_is_as_it_says() {
     require!(Tool("qemu-system-x86_64"), GuestKernel);
     require!(Root, Tool("unshare"));

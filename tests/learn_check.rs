@@ -130,7 +130,7 @@ fn the_doctor_says_what_is_missing_with_the_cause_and_the_fix_and_exit_1() {
     let failing = |trials: &serde_json::Value| trials.as_array().expect("a list").iter().filter(|t| t["works"] == false).map(|t| t["name"].to_string()).collect::<Vec<_>>();
     let (code, shown, _) = outcome(&mut room.drydock(&["doctor"]));
     let works = failing(&trials).is_empty();
-    assert_eq!((code, shown.starts_with("This machine can do everything that the course needs.\nVM or container: all of it can be done here.\n")), (Some(i32::from(!works)), works), "{shown}");
+    assert_eq!((code, shown.starts_with("This machine can do everything that the course needs.\nWhy Docker?: all of it can be done here.\n")), (Some(i32::from(!works)), works), "{shown}");
     let empty = room.path().join("empty");
     std::fs::create_dir(&empty).expect("the room is ours");
     let (code, shown, _) = outcome(room.drydock(&["doctor"]).env("PATH", &empty));
@@ -144,13 +144,13 @@ fn the_doctor_says_what_is_missing_with_the_cause_and_the_fix_and_exit_1() {
 #[test]
 fn next_and_back_walk_the_same_pages_and_stop_at_the_beginning() {
     let room = Room::new();
-    let mut pages = vec![stdout(&mut room.drydock(&["start", "vm-vs-container"]))];
+    let mut pages = vec![stdout(&mut room.drydock(&["start", "why-docker"]))];
     let count: usize = pages[0].split_once(" of ").and_then(|(_, rest)| rest.lines().next()?.parse().ok()).expect("the first page counts them");
     for _ in 0..=count {
         pages.push(stdout(&mut room.drydock(&["next"])));
     }
     let last = pages.pop().expect("pages");
-    assert!(last.starts_with("Namespaces · 0 of "), "the next chapter comes after the last page: {last}");
+    assert!(last.starts_with("VM or container · 0 of "), "the next chapter comes after the last page: {last}");
     stdout(&mut room.drydock(&["back"]));
     for page in pages.iter().rev().skip(1) {
         assert_eq!(stdout(&mut room.drydock(&["back"])), *page);
