@@ -157,7 +157,7 @@ fn chapter_holds(folder: &str) {
     drop(room);
     assert!(wrong.is_empty(), "what came out is not what the lesson says (-), but (+)\n\n{}", wrong.join("\n"));
     assert_eq!(left, Vec::<String>::new(), "containers that {folder} leaves");
-    assert_eq!(before.left(&[], &left), Vec::<String>::new(), "after {folder}");
+    assert_eq!(before.left(&[], &left, Duration::from_secs(15)), Vec::<String>::new(), "after {folder}");
 }
 
 #[test]

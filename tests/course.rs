@@ -43,7 +43,7 @@ fn alone() -> std::sync::MutexGuard<'static, ()> {
 
 fn prove(room: &Room, folder: &Path) -> (Option<i32>, Vec<Value>) {
     let folder = folder.display().to_string();
-    let (code, text, errors) = outcome(&mut room.drydock(&["--course", &folder, "course", "test", "--json"]));
+    let (code, text, errors) = outcome(&mut room.drydock(&["--course", &folder, "course", "test", "--json", "--patience", "3"]));
     let lines = text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}\n{errors}"))).collect();
     (code, lines)
 }
@@ -124,7 +124,7 @@ fn control_c_ends_it_with_nothing_left() {
     let room = Room::new();
     let folder = course(&room, &exercise("sleep {{ seconds }}", "nobody sleeps", "true")).display().to_string();
     let before = Host::now(&[room.path()]);
-    let mut test = room.drydock(&["--course", &folder, "course", "test", "--json"]);
+    let mut test = room.drydock(&["--course", &folder, "course", "test", "--json", "--patience", "3"]);
     let mut test = test.env("TMPDIR", room.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("drydock starts");
     let mut out = test.stdout.take().expect("it was piped");
     support::read_until(&mut out, "\n", std::time::Duration::from_secs(30));
@@ -133,4 +133,48 @@ fn control_c_ends_it_with_nothing_left() {
     let output = test.wait_with_output().expect("it is ours");
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     before.assert_unchanged(&[room.path()], "an interrupted course test");
+}
+
+/// `course test --matrix` by copies of both programs that anybody may run: what it says, and its exit code.
+fn matrix(refused: &str) -> (Option<i32>, String) {
+    use std::os::unix::fs::PermissionsExt;
+    let room = Room::new();
+    let folder = course(&room, &exercise("sleep {{ seconds }} &", refused, "true"));
+    let open = |path: &Path, mode: u32| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("the room is ours");
+    let (bin, temporary) = (room.path().join("bin"), room.path().join("tmp"));
+    for (path, mode) in [(room.path(), 0o755), (&bin, 0o755), (&temporary, 0o1777)] {
+        std::fs::create_dir_all(path).expect("the room is ours");
+        open(path, mode);
+    }
+    for program in ["drydock", "skiff"] {
+        std::fs::copy(support::binary(program), bin.join(program)).expect("it is built");
+    }
+    let mut command = room.command(bin.join("drydock"));
+    let (code, text, errors) = outcome(command.arg("--course").arg(folder).args(["course", "test", "--matrix", "--patience", "3"]).env("TMPDIR", &temporary).env_remove("SUDO_UID"));
+    assert!(errors.contains("rootless: 1 exercises …"), "{errors}");
+    (code, text)
+}
+
+#[test]
+fn each_way_of_this_machine_is_three_columns_of_the_matrix() {
+    let _alone = alone();
+    let head = "             root          rootless      lab\nexercise     un  sol wrong un  sol wrong un  sol wrong\n";
+    let no_lab = "not tried at all: lab: the lab has the course that is built in\n";
+    let root = nix::unistd::geteuid().is_root();
+    let (row, tried, no_root) = if root {
+        ("one/sleeper  1   1   1     1   1   1     -   -   -\n", "6 cases tried", "")
+    } else {
+        ("one/sleeper  -   -   -     1   1   1     -   -   -\n", "3 cases tried", "not tried at all: root: this is an ordinary user; sudo would be root\n")
+    };
+    assert_eq!(matrix("nobody sleeps"), (Some(0), format!("{head}{row}\n{tried}, 0 false\n{no_root}{no_lab}")));
+}
+
+#[test]
+fn a_false_verdict_is_seen_in_the_matrix_and_in_the_exit_code() {
+    let _alone = alone();
+    let (code, text) = matrix("nobody yawns");
+    assert_eq!(code, Some(1), "{text}");
+    let ways = if nix::unistd::geteuid().is_root() { 2 } else { 1 };
+    assert_eq!(text.matches("1   1   0/1").count(), ways, "{text}");
+    assert!(text.contains(&format!(", {ways} false\n")), "{text}");
 }

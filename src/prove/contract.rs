@@ -51,13 +51,10 @@ pub struct Bench<'c> {
     pub docker: Option<String>,
     /// A skip is a failure (DRYDOCK_MUST_RUN=1).
     pub must_run: bool,
+    /// The longest wait for a verdict that does not come at once, and for what was ended to be gone.
+    /// Whoever is on time never waits so long: generous, for an emulated processor on a busy machine.
+    pub patience: Duration,
 }
-
-/// The longest wait for a verdict that does not come at once. Whoever is on time never waits so long:
-/// generous, for an emulated processor on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The longest wait for what a reset has ended to be gone.
-const GONE_WITHIN: Duration = Duration::from_secs(15);
 
 /// What a typed attempt must lead to.
 enum Wanted<'a> {
@@ -218,18 +215,18 @@ impl Bench<'_> {
             shells.push(typist);
         }
         shells.iter_mut().try_for_each(Typist::settle)?;
-        let verdict = await_verdict(learner, &mut shells, wanted)?;
+        let verdict = await_verdict(learner, &mut shells, wanted, self.patience)?;
         let said = told(&verdict, wanted);
         let containers = room.containers();
         learner.must(&["reset"])?;
-        let mut left = outlived(&known, &mut shells)?;
+        let mut left = outlived(&known, &mut shells, self.patience)?;
         let again = self::verdict(learner)?;
         if again.outcome == Outcome::Passed {
             left.push("after the reset it is still passed".into());
         }
         let screens: Vec<String> = shells.iter().map(Typist::screen).collect();
         drop(shells);
-        left.extend(before.left(&files, &containers));
+        left.extend(before.left(&files, &containers, self.patience));
         Ok(Tried {
             verdict: said,
             reset: if left.is_empty() { Ok(()) } else { Err(left) },
@@ -248,8 +245,8 @@ fn living() -> BTreeSet<i32> {
 }
 
 /// What was typed and still runs after the reset, while the terminals are still open.
-fn outlived(known: &BTreeSet<i32>, shells: &mut [Typist]) -> Result<Vec<String>, ProveError> {
-    let end = Instant::now() + GONE_WITHIN;
+fn outlived(known: &BTreeSet<i32>, shells: &mut [Typist], patience: Duration) -> Result<Vec<String>, ProveError> {
+    let end = Instant::now() + patience;
     loop {
         let left: Vec<i32> = living().difference(known).copied().collect();
         if left.is_empty() {
@@ -270,8 +267,8 @@ fn verdict(learner: &Learner<'_>) -> Result<Verdict, ProveError> {
 }
 
 /// Asks until the verdict is the wanted one; what was started takes a moment to get going.
-fn await_verdict(learner: &Learner<'_>, shells: &mut [Typist], wanted: &Wanted<'_>) -> Result<Verdict, ProveError> {
-    let end = Instant::now() + PATIENCE;
+fn await_verdict(learner: &Learner<'_>, shells: &mut [Typist], wanted: &Wanted<'_>, patience: Duration) -> Result<Verdict, ProveError> {
+    let end = Instant::now() + patience;
     loop {
         let verdict = verdict(learner)?;
         let decided = match wanted {

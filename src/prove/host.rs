@@ -94,9 +94,9 @@ impl Picture {
         Self(lines)
     }
 
-    /// What is left of a case, after a moment for the kernel to end namespaces and groups.
-    pub fn left(&self, files: &[PathBuf], containers: &[String]) -> Vec<String> {
-        let end = Instant::now() + Duration::from_secs(15);
+    /// What is left of a case, once the kernel has had at most `patience` to end namespaces and groups.
+    pub fn left(&self, files: &[PathBuf], containers: &[String], patience: Duration) -> Vec<String> {
+        let end = Instant::now() + patience;
         let of_others = |l: &str| l.starts_with("cgroup ") && l.contains("/skiff/") && !containers.iter().any(|id| l.contains(id.as_str()));
         loop {
             let now = Self::take(files);

@@ -67,8 +67,8 @@ impl Matrix {
     /// Notes how a case came out.
     pub fn note(&mut self, lane: Lane, case: &Case) {
         if let Some(why) = case.got.strip_prefix("skipped: ") {
-            // Its first word is what is lacking.
-            let need = why.split([':', ' ']).next().unwrap_or(why);
+            // What is lacking stands before the colon.
+            let need = why.split(':').next().unwrap_or(why);
             *self.skipped.entry(format!("{} in {}", need, lane.title())).or_default() += 1;
             if case.ok {
                 self.row(&case.exercise, lane);

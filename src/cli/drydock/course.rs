@@ -7,6 +7,7 @@ use crate::prove::{Bench, Case, stop};
 use clap::{Args, Subcommand};
 use colored::Colorize;
 use std::io::Write;
+use std::time::Duration;
 
 /// `drydock course …`.
 #[derive(Debug, Subcommand)]
@@ -29,6 +30,9 @@ pub struct Test {
     /// Then also the whole course in order, by one learner, twice
     #[arg(long, visible_alias = "twice")]
     full: bool,
+    /// Seconds after which a verdict that does not come, or what does not go, counts as a failure
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    patience: u64,
     /// As root, as an ordinary user and in the lab, as far as this machine can; then a table
     #[arg(long, conflicts_with_all = ["json", "full"])]
     matrix: bool,
@@ -57,7 +61,7 @@ fn lint_all(course: &Course) -> u8 {
 fn test(args: &Test, course: &Course) -> Outcome {
     let ids = chosen(&args.names, course).map_err(boxed)?;
     if args.matrix {
-        return super::matrix::run(&ids, course);
+        return super::matrix::run(&ids, args.patience, course);
     }
     let drydock = std::env::current_exe().or_sys("find this program").map_err(boxed)?;
     let bench = Bench {
@@ -67,6 +71,7 @@ fn test(args: &Test, course: &Course) -> Outcome {
         stop: Some(stop().map_err(boxed)?),
         docker: std::env::var("DRYDOCK_DOCKER_HOST").ok(),
         must_run: std::env::var_os("DRYDOCK_MUST_RUN").is_some_and(|v| v == "1"),
+        patience: Duration::from_secs(args.patience),
     };
     let (mut run, mut failed, mut skipped) = (0, 0, 0);
     let mut told = |case: &Case| {

@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 const NOBODY: u32 = 65534;
 
 /// Proves these exercises in every way, and prints the table. Exit code 1 where a verdict was false.
-pub fn run(ids: &[String], course: &Course) -> Outcome {
+pub fn run(ids: &[String], patience: u64, course: &Course) -> Outcome {
     let own = std::env::current_exe().or_sys("find this program").map_err(boxed)?;
     let folder = if let Content::Folder(folder) = &course.content { Some(folder.clone()) } else { None };
     let stop = prove::stop().map_err(boxed)?;
@@ -29,7 +29,7 @@ pub fn run(ids: &[String], course: &Course) -> Outcome {
         match command(lane, &own, folder.as_deref()) {
             Ok(mut command) => {
                 eprintln!("{}: {} exercises …", lane.title(), ids.len());
-                if let Err(why) = note_cases(command.args(["course", "test", "--json"]).args(ids), &stop, lane, &mut matrix) {
+                if let Err(why) = note_cases(command.args(["course", "test", "--json", "--patience"]).arg(patience.to_string()).args(ids), &stop, lane, &mut matrix) {
                     matrix.leave_out(lane, why);
                 }
                 if is_readable(&stop) {
