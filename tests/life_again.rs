@@ -177,3 +177,20 @@ fn a_name_that_leads_nowhere_is_free() {
     assert_eq!((code, err.lines().next()), (Some(125), Some(format!("error: the container name \"web\" is taken by container {}", &id[..12]).as_str())));
     assert_eq!(stdout(&mut room.skiff(&["rm", "web"])), "web\n");
 }
+
+#[test]
+fn one_that_is_just_being_started_is_removed_by_force_and_not_waited_for() {
+    require!(UserNamespaces);
+    let room = furnished();
+    for _ in 0..4 {
+        let id = stdout(&mut room.skiff(&["create", "--name", "box", "base", "sleep", "600"]));
+        let state = room.skiff_root().join("containers").join(id.trim()).join("state.json");
+        let quiet = || std::process::Stdio::null();
+        let mut start = room.skiff(&["start", "-a", "box"]).stdout(quiet()).stderr(quiet()).spawn().expect("skiff starts");
+        until("it is being started", || std::fs::read_to_string(&state).ok().filter(|text| text.contains("\"creating\"")));
+        let mut remove = room.skiff(&["rm", "-f", "box"]).stdout(quiet()).spawn().expect("skiff starts");
+        until("it is removed", || remove.try_wait().expect("it is ours"));
+        start.wait().expect("it is ours");
+    }
+    assert_eq!(ps(&room, "{{.Names}}"), "");
+}

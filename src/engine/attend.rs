@@ -4,7 +4,7 @@
 //! one means that nobody looks after the container. See it live: `cat /proc/locks`, and the file
 //! `lock` in the container's folder, which says who; at the end, how the command ended.
 
-use super::container::Container;
+use super::container::{Container, Status};
 use super::error::Error;
 use crate::kernel::ns::Ns;
 use crate::kernel::pidfd::{Pidfd, reap_any};
@@ -12,6 +12,10 @@ use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
+use std::time::Duration;
+
+/// Between two looks at a container that is being started.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 impl Container {
     /// Takes the lock that says: somebody waits for this container.
@@ -56,6 +60,19 @@ impl Container {
         let ours = Ns::Pid.inode(std::process::id() as i32) == Ok(*namespace);
         let is_over = |pid: &u64| i32::try_from(*pid).is_ok_and(|pid| Pidfd::open(pid).map_or(true, |process| process.is_over()));
         ours && is_over(pid) && others.iter().all(is_over)
+    }
+
+    /// Process 1, which may be another by now than when the record was read. Who is being started by
+    /// somebody else has none yet: it is waited for, or a signal would be lost and the wait for the end
+    /// be as long as the container lives.
+    pub(super) fn process_by_now(&self) -> Option<Pidfd> {
+        loop {
+            match Self::open(self.store(), self.id()) {
+                Ok(now) if now.status() == Status::Creating && now.record.pid == 0 && !now.is_abandoned() => std::thread::sleep(BETWEEN_LOOKS),
+                Ok(now) => return Pidfd::open(now.record.pid).ok(),
+                Err(_) => return Pidfd::open(self.record.pid).ok(),
+            }
+        }
     }
 
     /// Ends the wait: lets go of the lock, and only then of the pid of the process that has ended.

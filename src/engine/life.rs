@@ -94,9 +94,7 @@ fn say_killed(container: &Container, signal: i32) {
 /// that waits to be started again is not.
 fn end(container: &Container, signal: i32, grace: Option<Duration>) -> Result<(), Error> {
     container.halt()?;
-    // The process may be another by now than when the record was read.
-    let now = Container::open(container.store(), container.id());
-    if let Ok(process) = Pidfd::open(now.map_or(container.record.pid, |now| now.record.pid)) {
+    if let Some(process) = container.process_by_now() {
         let _ = process.signal_number(signal);
         say_killed(container, signal);
         pause::thaw(container);
