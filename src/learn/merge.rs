@@ -22,6 +22,11 @@ pub fn take_over(own: &mut Record, other: Record) -> Option<String> {
     }
     for (id, answered) in other.answers {
         let kept = own.answers.entry(id).or_default();
+        // Whoever was asked more often knows in which box it lies.
+        let of = |a: &super::progress::Answered| (a.tries, a.due, a.level);
+        if of(&answered) > of(kept) {
+            (kept.level, kept.due) = (answered.level, answered.due);
+        }
         kept.tries = kept.tries.max(answered.tries);
         kept.right |= answered.right;
     }
@@ -43,7 +48,11 @@ pub fn sane(mut record: Record, course: &Course) -> Record {
     record.hints.retain(|id, _| exercises.contains(id));
     record.hints.iter_mut().for_each(|(id, count)| *count = (*count).min(hints(id)));
     record.answers.retain(|id, _| asked(id));
-    record.answers.values_mut().for_each(|answered| answered.tries = answered.tries.min(1 << 20));
+    record.answers.values_mut().for_each(|answered| {
+        answered.tries = answered.tries.min(1 << 20);
+        super::leitner::bound(answered, std::time::SystemTime::now());
+    });
+    record.exam = None;
     record.exercise = record.exercise.filter(|e| exercises.contains(&e.id));
     record.place = record.place.and_then(|mut place| {
         let chapter = chapters.iter().find(|chapter| chapter.slug() == place.chapter)?;

@@ -36,6 +36,9 @@ pub struct Record {
     /// How each question was answered.
     #[serde(default)]
     pub answers: BTreeMap<String, Answered>,
+    /// The exam that was begun last.
+    #[serde(default)]
+    pub exam: Option<super::exam::Exam>,
 }
 
 /// A place in the course.
@@ -75,6 +78,12 @@ pub struct Answered {
     pub tries: u32,
     /// The last answer was right.
     pub right: bool,
+    /// The box that it lies in ([`super::leitner`]); 0 is none.
+    #[serde(default)]
+    pub level: u8,
+    /// When it is to be asked again; never, if it lies in no box.
+    #[serde(default)]
+    pub due: Option<SystemTime>,
 }
 
 /// The record, locked for as long as this lives.
@@ -198,6 +207,7 @@ impl Record {
             passed: BTreeMap::new(),
             hints: BTreeMap::new(),
             answers: BTreeMap::new(),
+            exam: None,
         })
     }
 }

@@ -32,8 +32,29 @@ pub struct Watch {
 /// The exercise in hand, filled in for this learner.
 fn in_hand(desk: &Desk) -> Result<Exercise, Box<dyn Explain>> {
     let id = desk.progress.record.exercise.as_ref().map(|e| e.id.clone()).ok_or_else(|| boxed(Error::NoExercise))?;
-    let work = desk.progress.work(&id).display().to_string();
-    desk.course.exercise(&id, &desk.facts, &desk.progress.record.seed, &work).map_err(boxed)
+    exercise(desk, &id)
+}
+
+/// An exercise, filled in for this learner.
+pub fn exercise(desk: &Desk, id: &str) -> Result<Exercise, Box<dyn Explain>> {
+    let work = desk.progress.work(id).display().to_string();
+    desk.course.exercise(id, &desk.facts, &desk.progress.record.seed, &work).map_err(boxed)
+}
+
+/// What the kernel says of an exercise.
+pub fn judge(desk: &Desk, exercise: &Exercise) -> Verdict {
+    check::examine(&exercise.checks, &scene(desk))
+}
+
+/// Clears away what was made for an exercise.
+pub fn clear(desk: &Desk, exercise: &Exercise) {
+    putback::reset(exercise, &desk.progress.home, desk.progress.since(), &shell::skiff());
+}
+
+/// Keeps that an exercise was passed.
+pub fn passed(desk: &mut Desk, id: &str) -> Result<(), Box<dyn Explain>> {
+    desk.progress.record.passed.insert(id.to_owned(), SystemTime::now());
+    desk.progress.save().map_err(boxed)
 }
 
 /// Where and since when the learner has been at work.
@@ -51,7 +72,7 @@ fn scene(desk: &Desk) -> Scene {
 /// Asks the kernel. Exit code 0 passed, 1 not yet, 2 cannot tell here.
 pub fn check(desk: &mut Desk, args: &Check) -> Outcome {
     let exercise = in_hand(desk)?;
-    let verdict = check::examine(&exercise.checks, &scene(desk));
+    let verdict = judge(desk, &exercise);
     if args.json {
         let mut json = serde_json::to_value(&verdict).unwrap_or_default();
         json["exercise"] = exercise.id.clone().into();
@@ -71,8 +92,7 @@ fn note(desk: &mut Desk, exercise: &Exercise, verdict: &Verdict, quiet: bool) ->
     if desk.progress.is_released() {
         desk.progress = Progress::open(desk.progress.home.clone()).map_err(boxed)?;
     }
-    desk.progress.record.passed.insert(exercise.id.clone(), SystemTime::now());
-    desk.progress.save().map_err(boxed)?;
+    passed(desk, &exercise.id)?;
     if !quiet {
         println!();
         println!("{}", format!("{}: passed.", exercise.title).bold());

@@ -1,16 +1,20 @@
 //! `drydock`: one file a group of subcommands.
 
+mod asking;
 mod book;
 mod compare;
 pub mod course;
+mod exam;
 mod lab;
 mod learn;
 mod list;
 mod marked;
 mod matrix;
 mod pager;
+mod placement;
 mod quiz;
 mod read;
+mod review;
 mod setup;
 
 use crate::cli::error::show;
@@ -67,6 +71,12 @@ enum Command {
         /// The chapter; the one you are in if not given
         chapter: Option<String>,
     },
+    /// Answer a few questions, and hear where to begin
+    Placement,
+    /// Answer again what you missed, when it is due
+    Review(review::Review),
+    /// Show what you can: questions and live tasks from all chapters
+    Exam(exam::Take),
     /// Show, save or take over how far you are
     Progress(setup::ProgressArgs),
     /// Try what this machine can do for the course
@@ -159,6 +169,9 @@ fn learner(command: Option<Command>, desk: &mut Desk) -> Outcome {
         Some(Command::Solution) => paged(|| learn::solution(desk)),
         Some(Command::Reset) => learn::reset(desk),
         Some(Command::Quiz { chapter }) => quiz::run(desk, chapter.as_deref()),
+        Some(Command::Placement) => placement::run(desk),
+        Some(Command::Review(args)) => review::run(desk, &args),
+        Some(Command::Exam(args)) => exam::run(desk, &args),
         Some(Command::Progress(args)) => setup::progress(desk, &args),
         Some(Command::Shell) => setup::shell(desk),
         Some(_) => Ok(0),
