@@ -36,7 +36,7 @@ fn filter() -> Seccomp {
 }
 
 fn become_nobody() -> User {
-    User { uid: 65534, gid: 65534, groups: Vec::new() }
+    User { uid: 65534, gid: 65534, groups: Vec::new(), umask: None }
 }
 
 /// Not a test of its own: what the others start, because none of it can be taken back. The test

@@ -43,6 +43,14 @@ pub struct Inside {
     pub program: Option<Identity>,
     /// What a step had to do otherwise than asked, in words for the person who asked.
     pub notes: Vec<String>,
+    /// Its cgroup's name below each hierarchy's base, such as `skiff/web`.
+    pub cgroup: String,
+    /// Where it is to be told that it may start, for one that waits after its last step but exec.
+    pub door: Option<OwnedFd>,
+    /// It goes on when whoever made it has ended: somebody else looks after it then.
+    pub outlives: bool,
+    /// How many descriptors from 3 on the command is to have.
+    pub preserved: u32,
     /// Standard input, output and error for exec, where they are not inherited.
     pub stdio: Vec<OwnedFd>,
     /// The way back to whoever waits for this process.
@@ -66,6 +74,10 @@ impl Inside {
             outside: None,
             program: identity().ok(),
             notes: Vec::new(),
+            cgroup: super::steps::cgroup::name(id),
+            door: None,
+            outlives: false,
+            preserved: 0,
             stdio: Vec::new(),
             upstream,
         }

@@ -10,15 +10,17 @@ use super::host::Host;
 use super::mounts::COPY_UP;
 use super::network::{Endpoint, Published};
 use super::seccomp::Filter;
+use super::namespaces;
+use super::oci::state::{State, Status};
 use super::step::{About, Carry, Step};
 use super::steps::{
-    caps::Caps, cgroup::Cgroup, cgroupfs::CgroupFs, copy_up::CopyUp, cwd::Cwd, devices::Devices, exec::Exec, fork::Fork, hostname::Hostname, loopback::Loopback, masks::Masks,
-    mount::Mount, no_new_privs::NoNewPrivs, pivot_root::PivotRoot, plug::Plug, private::Private, private::Propagation, read_only::ReadOnly,
-    rlimits::Rlimits, rootfs::Rootfs, rootfs::Source, seccomp::Seccomp, tap::Tap, terminal::Terminal, unshare::Unshare, user::User,
+    await_start::AwaitStart, caps::Caps, cgroup::Cgroup, cgroupfs::CgroupFs, copy_up::CopyUp, cwd::Cwd, devices::Devices, exec::Exec, hooks::Hooks, hooks::Point, hostname::Hostname, loopback::Loopback, masks::Masks,
+    mount::Mount, no_new_privs::NoNewPrivs, nodes::Nodes, oom_score::OomScore, pivot_root::PivotRoot, plug::Plug, read_only::ReadOnly,
+    rlimits::Rlimits, rootfs::Rootfs, rootfs::Source, seccomp::Seccomp, sysctl::Sysctl, tap::Tap, terminal::Terminal, unshare::Unshare, user::User,
 };
-use super::userland::user_namespace;
 use crate::kernel::ns::Ns;
-use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
+use oci_spec::runtime::{Hook, LinuxResources, Process, Spec};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What a config does not say, because it is not the container's to know.
@@ -34,6 +36,8 @@ pub struct Place {
     pub tap: Option<Vec<Published>>,
     /// Its config's system call filter, compiled (see `engine::seccomp`).
     pub filter: Option<Filter>,
+    /// The bundle of a container that others drive (see `engine::oci`): it waits to be started.
+    pub bundle: Option<PathBuf>,
 }
 
 /// An ordered list of steps.
@@ -48,28 +52,27 @@ impl Plan {
     // ANCHOR: plan
     pub fn from_config(spec: &Spec, place: &Place, host: &Host) -> Self {
         let mut steps = Vec::new();
-        let own = namespaces(spec);
+        let bundle = place.bundle.as_deref();
+        let own = namespaces::of(spec, bundle.is_some());
         let has = |ns| own.iter().any(|u: &Unshare| u.ns == ns);
 
+        // Once in a user namespace of its own it could not ask for this any more.
+        steps.extend(spec.process().as_ref().map(priority).unwrap_or_default());
         // While the host's cgroup directories can be seen, and before the cgroup namespace, whose
         // root is where the process stands when it is made.
-        if let Some(resources) = spec.linux().as_ref().and_then(|l| l.resources().as_ref()) {
-            steps.push(Step::Cgroup(Cgroup::from_oci(resources)));
+        let resources = spec.linux().as_ref().and_then(|l| l.resources().clone());
+        if let Some(resources) = resources.or_else(|| bundle.map(|_| LinuxResources::default())) {
+            steps.push(Step::Cgroup(if bundle.is_some() { Cgroup::from_oci(&resources).with_default_devices() } else { Cgroup::from_oci(&resources) }));
         }
-        if host.rootless {
-            steps.push(Step::UserNs(user_namespace(host)));
-        }
-        steps.extend(own.iter().cloned().map(Step::Unshare));
-        if has(Ns::Mnt) {
-            steps.push(Step::Private(Private { propagation: propagation(spec) }));
-        }
-        if has(Ns::Pid) || has(Ns::Time) {
-            steps.push(Step::Fork(Fork {}));
-        }
+        steps.extend(namespaces::steps(spec, &own, host));
+        let state = bundle.map(|bundle| State::creating(&place.id, bundle, spec));
+        let hooks = |point: Point| hooks(spec, point, state.as_ref());
+        steps.extend(hooks(Point::CreateRuntime));
         if let Some(name) = spec.hostname().as_ref().filter(|_| has(Ns::Uts)) {
             steps.push(Step::Hostname(Hostname { name: name.clone() }));
         }
-        if has(Ns::Net) {
+        steps.extend(sysctl(spec));
+        if own.iter().any(|u| u.ns == Ns::Net && (u.path.is_none() || bundle.is_none())) {
             steps.push(Step::Loopback(Loopback {}));
             let cables = place.endpoints.iter().cloned().enumerate();
             steps.extend(cables.map(|(n, endpoint)| Step::Plug(Plug { name: format!("eth{n}"), endpoint })));
@@ -90,6 +93,8 @@ impl Plan {
                 steps.push(Step::Devices(Devices {}));
             }
         }
+        steps.extend(spec.linux().as_ref().and_then(|l| l.devices().clone()).filter(|list| !list.is_empty()).map(|list| Step::Nodes(Nodes { list })));
+        steps.extend(hooks(Point::CreateContainer));
         steps.push(Step::PivotRoot(PivotRoot {}));
         steps.extend(masks(spec).map(Step::Masks));
 
@@ -97,6 +102,9 @@ impl Plan {
         if let Some(process) = spec.process() {
             let read_only = spec.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false);
             settle(process, read_only, place.filter.clone(), &mut steps);
+        }
+        if bundle.is_some() {
+            wait_before_exec(&mut steps, hooks(Point::StartContainer));
         }
         Self { steps }
     }
@@ -124,7 +132,7 @@ pub(super) fn settle(process: &Process, read_only: bool, filter: Option<Filter>,
         steps.push(Step::NoNewPrivs(NoNewPrivs {}));
     }
     let user = process.user();
-    steps.push(Step::User(User { uid: user.uid(), gid: user.gid(), groups: user.additional_gids().clone().unwrap_or_default() }));
+    steps.push(Step::User(User { uid: user.uid(), gid: user.gid(), groups: user.additional_gids().clone().unwrap_or_default(), umask: user.umask() }));
     // Before the capabilities go: without no_new_privs a filter needs CAP_SYS_ADMIN.
     steps.extend(filter.map(|filter| Step::Seccomp(Seccomp { filter })));
     steps.extend(process.capabilities().as_ref().map(|c| Step::Caps(Caps::from_oci(c))));
@@ -135,35 +143,39 @@ pub(super) fn settle(process: &Process, read_only: bool, filter: Option<Filter>,
 }
 // ANCHOR_END: settle
 
-/// The namespaces to make or enter, in our order; the user namespace is the host's affair.
-fn namespaces(spec: &Spec) -> Vec<Unshare> {
-    let listed = spec.linux().as_ref().and_then(|l| l.namespaces().clone()).unwrap_or_default();
-    let mut all: Vec<Unshare> =
-        listed.iter().filter_map(|n| kind(n.typ()).map(|ns| Unshare { ns, path: n.path().clone() })).filter(|u| u.ns != Ns::User).collect();
-    all.sort_by_key(|u| Ns::ALL.iter().position(|ns| *ns == u.ns));
-    all
+/// What decides when it runs and when it is killed.
+fn priority(process: &Process) -> Vec<Step> {
+    process.oom_score_adj().map(|adjust| Step::OomScore(OomScore { adjust })).into_iter().collect()
 }
 
-fn kind(kind: LinuxNamespaceType) -> Option<Ns> {
-    Some(match kind {
-        LinuxNamespaceType::Mount => Ns::Mnt,
-        LinuxNamespaceType::Cgroup => Ns::Cgroup,
-        LinuxNamespaceType::Uts => Ns::Uts,
-        LinuxNamespaceType::Ipc => Ns::Ipc,
-        LinuxNamespaceType::User => Ns::User,
-        LinuxNamespaceType::Pid => Ns::Pid,
-        LinuxNamespaceType::Network => Ns::Net,
-        LinuxNamespaceType::Time => Ns::Time,
-    })
+/// The kernel parameters; the domain name is one of them, and has a field of its own.
+fn sysctl(spec: &Spec) -> Option<Step> {
+    let mut values: BTreeMap<String, String> = spec.linux().as_ref().and_then(|l| l.sysctl().clone()).unwrap_or_default().into_iter().collect();
+    values.extend(spec.domainname().iter().filter(|name| !name.is_empty()).map(|name| ("kernel.domainname".to_owned(), name.clone())));
+    (!values.is_empty()).then_some(Step::Sysctl(Sysctl { values }))
 }
 
-fn propagation(spec: &Spec) -> Propagation {
-    let asked = spec.linux().as_ref().and_then(|l| l.rootfs_propagation().clone());
-    match asked.as_deref() {
-        Some("shared" | "rshared") => Propagation::Shared,
-        Some("slave" | "rslave") => Propagation::Slave,
-        _ => Propagation::Private,
-    }
+/// The hooks of one point, where there are any.
+// prestart is deprecated, and still what many network plugins use.
+#[allow(deprecated)]
+fn hooks(spec: &Spec, point: Point, state: Option<&State>) -> Option<Step> {
+    let (hooks, state) = (spec.hooks().as_ref()?, state?);
+    let list: Vec<Hook> = match point {
+        Point::CreateRuntime => hooks.prestart().iter().chain(hooks.create_runtime()).flatten().cloned().collect(),
+        Point::CreateContainer => hooks.create_container().clone().unwrap_or_default(),
+        Point::StartContainer => hooks.start_container().clone().unwrap_or_default(),
+    };
+    let status = if point == Point::StartContainer { Status::Created } else { Status::Creating };
+    (!list.is_empty()).then(|| Step::Hooks(Hooks { point, list, state: State { status, ..state.clone() } }))
+}
+
+/// Puts the wait for `start` right before exec, and the last hooks between them.
+fn wait_before_exec(steps: &mut Vec<Step>, hooks: Option<Step>) {
+    let last = steps.pop_if(|last| matches!(last, Step::Exec(_)));
+    let exec = last.as_ref().and_then(|step| if let Step::Exec(exec) = step { Some(exec.clone()) } else { None });
+    steps.push(Step::AwaitStart(AwaitStart { exec }));
+    steps.extend(hooks);
+    steps.extend(last);
 }
 
 fn mount(entry: &oci_spec::runtime::Mount) -> Mount {

@@ -90,6 +90,18 @@ pub enum Step {
     Caps(steps::caps::Caps),
     /// No privilege by exec any more.
     NoNewPrivs(steps::no_new_privs::NoNewPrivs),
+    /// Wait at the door until somebody says start.
+    AwaitStart(steps::await_start::AwaitStart),
+    /// Run the hooks of one point.
+    Hooks(steps::hooks::Hooks),
+    /// Kernel parameters of the container's own namespaces.
+    Sysctl(steps::sysctl::Sysctl),
+    /// How readily the kernel kills it when memory runs out.
+    OomScore(steps::oom_score::OomScore),
+    /// Further device nodes.
+    Nodes(steps::nodes::Nodes),
+    /// Set the clocks of a new time namespace.
+    TimeOffsets(steps::time_offsets::TimeOffsets),
     /// Become the command.
     Exec(steps::exec::Exec),
 }
@@ -124,6 +136,12 @@ impl Step {
             Step::Seccomp(s) => s,
             Step::Caps(s) => s,
             Step::NoNewPrivs(s) => s,
+            Step::AwaitStart(s) => s,
+            Step::Hooks(s) => s,
+            Step::Sysctl(s) => s,
+            Step::OomScore(s) => s,
+            Step::Nodes(s) => s,
+            Step::TimeOffsets(s) => s,
             Step::Exec(s) => s,
         }
     }

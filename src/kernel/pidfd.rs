@@ -170,12 +170,29 @@ pub fn die_with_parent(signal: Signal) -> Result<(), SysError> {
     nix::sys::prctl::set_pdeathsig(Some(signal)).or_sys("ask to end with the parent")
 }
 
+/// Asks for nothing any more when the parent ends: this process is to outlive it.
+pub fn outlive_parent() -> Result<(), SysError> {
+    nix::sys::prctl::set_pdeathsig(None).or_sys("ask to outlive the parent")
+}
+
 /// Marks every descriptor from `first` on to be closed by exec (close_range(2)): nothing of ours
 /// leaks into a container (CVE-2024-21626 is what such a leak can do).
 pub fn close_on_exec_from(first: u32) -> Result<(), SysError> {
     // SAFETY: integers only; marks descriptors, closes none.
     let answer = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     Errno::result(answer).map(drop).or_sys("mark descriptors close-on-exec")
+}
+
+/// Lets descriptor `fd` stay open through exec. EBADF where there is none.
+pub fn pass_through_exec(fd: std::os::fd::RawFd) -> nix::Result<()> {
+    // SAFETY: an integer and a flag; a number that is no descriptor is answered with EBADF.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) }).map(drop)
+}
+
+/// True where `fd` is an open descriptor.
+pub fn is_open(fd: std::os::fd::RawFd) -> bool {
+    // SAFETY: an integer; a number that is no descriptor is answered with EBADF.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
 }
 
 /// Takes over a descriptor that arrived beside a message (SCM_RIGHTS, unix(7)): the receiver owns it.

@@ -17,6 +17,7 @@ mod life;
 mod logs;
 mod mounts;
 mod network;
+mod oci;
 mod ps;
 mod tree;
 mod registry;
@@ -100,6 +101,13 @@ enum Engine {
     Wait(life::Wait),
     /// Remove containers
     Rm(life::Rm),
+    /// The runtime that Docker and Podman can call: containers from bundles
+    #[command(disable_help_flag = true)]
+    Oci {
+        /// skiff oci --help shows all
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<std::ffi::OsString>,
+    },
     /// Answers for the names of a network's containers (what the first of them starts)
     #[command(hide = true)]
     Resolver {
@@ -196,6 +204,9 @@ pub fn everything() -> ExitCode {
 
 /// Parses the command line and runs it.
 fn main() -> ExitCode {
+    if let Some(words) = oci::called() {
+        return oci::main(words);
+    }
     // Docker's code for a command line that it does not understand.
     let cli = match usage::parse::<Cli>(125) {
         Ok(cli) => cli,
@@ -243,6 +254,7 @@ fn alone(command: Engine, root: &Path) -> Outcome {
         Engine::Unpause(args) => life::unpause(&args, root),
         Engine::Wait(args) => life::wait(&args, root),
         Engine::Rm(args) => life::rm(&args, root),
+        Engine::Oci { words } => oci::run(words),
         Engine::Resolver { network } => crate::engine::network::dns::start(root, &network).map(|()| 0).map_err(boxed),
         Engine::Init(args) => crate::engine::init::init(&args.argv).map(clamp).map_err(boxed),
     }

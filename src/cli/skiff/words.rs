@@ -123,7 +123,7 @@ pub fn steps(word: &Word, container: &Container, host: &Host) -> Result<Vec<Step
         Word::Loopback => vec![Step::Loopback(Loopback {})],
         Word::User { user } => {
             let who = passwd::resolve(user, &[])?;
-            vec![Step::User(User { uid: who.uid, gid: who.gid, groups: who.groups })]
+            vec![Step::User(User { uid: who.uid, gid: who.gid, groups: who.groups, umask: None })]
         }
         Word::Caps { add, drop } => {
             let mask = defaults::capabilities(defaults::capability_mask(), add, drop)?;

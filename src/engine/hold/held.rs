@@ -45,6 +45,21 @@ pub struct Held {
     pub helper: Option<Helper>,
     /// The container's folder.
     folder: PathBuf,
+    /// The descriptor that answers for the calls that its filter notifies of.
+    pub listener: Option<OwnedFd>,
+}
+
+/// What a process that is not to be looked after by its maker is given.
+#[derive(Debug)]
+pub struct Outliving<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// Its cgroup's name.
+    pub cgroup: &'a str,
+    /// A listening socket, for one that is to wait before its exec.
+    pub door: Option<OwnedFd>,
+    /// How many descriptors from 3 on its command is to have.
+    pub preserved: u32,
 }
 
 /// Starts a process that carries out `steps` to the last, which is exec.
@@ -65,6 +80,31 @@ pub fn spawn_straight(id: &str, store: &Path, steps: &[Step], stdio: Vec<OwnedFd
         return Err(SysError::new("run a plan that does not end in exec", Errno::EINVAL).into());
     }
     Ok(Started { process: held.process, terminal: held.terminal, notes: held.notes, helper: held.helper })
+}
+
+/// Starts a process that carries out `steps` and outlives its maker. It comes back as soon as the
+/// process is there; [`Held::until_ready`] follows it.
+pub fn spawn_outliving(wanted: Outliving<'_>, steps: &[Step]) -> Result<Held, StepError> {
+    let (id, cgroup, preserved) = (wanted.id, wanted.cgroup.to_owned(), wanted.preserved);
+    spawn(id, Path::new("/"), |upstream| {
+        let mut inside = Inside::new(id, Path::new("/"), upstream);
+        (inside.cgroup, inside.preserved, inside.outlives, inside.door) = (cgroup, preserved, true, wanted.door);
+        for step in steps {
+            if let Err(error) = step.carry_out(&mut inside) {
+                let _ = inside.upstream.tell(&Reply::Failed(error));
+                return;
+            }
+            tell_notes(&mut inside);
+        }
+    })
+}
+
+/// Follows a process that was told at its door to start, to its exec.
+pub fn follow_start(socket: &OwnedFd) -> Result<(), StepError> {
+    match wire::receive::<Reply>(socket)? {
+        Some((Reply::Failed(error), _)) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Starts a process that carries out one step after another, as they are sent.
@@ -115,7 +155,7 @@ fn spawn(id: &str, store: &Path, life: impl FnOnce(Upstream)) -> Result<Held, St
         }
         Fork::Parent(child) => {
             drop(theirs);
-            Ok(Held { socket: ours, process: Pidfd::open(child)?, terminal: None, executed: false, notes: Vec::new(), helper: None, folder: store.join("containers").join(id) })
+            Ok(Held { socket: ours, process: Pidfd::open(child)?, terminal: None, executed: false, notes: Vec::new(), helper: None, folder: store.join("containers").join(id), listener: None })
         }
     }
 }
@@ -128,8 +168,18 @@ impl Held {
         self.follow()
     }
 
-    /// Reads what the process tells until its step is done, refused, or it became the command.
+    /// Follows a process to the door where it waits, or to its exec. `hooks` is called with its pid
+    /// once it has its namespaces.
+    pub fn until_ready(&mut self, hooks: &mut dyn FnMut(i32) -> Result<(), StepError>) -> Result<(), StepError> {
+        self.follow_with(hooks)
+    }
+
     fn follow(&mut self) -> Result<(), StepError> {
+        self.follow_with(&mut |_| Ok(()))
+    }
+
+    /// Reads what the process tells until its step is done, refused, or it became the command.
+    fn follow_with(&mut self, hooks: &mut dyn FnMut(i32) -> Result<(), StepError>) -> Result<(), StepError> {
         loop {
             match wire::receive::<Reply>(&self.socket)? {
                 Some((Reply::Forked(child), _)) => {
@@ -139,6 +189,11 @@ impl Held {
                     old.wait()?;
                 }
                 Some((Reply::Terminal, mut fds)) => self.terminal = fds.pop(),
+                Some((Reply::Listener, mut fds)) => self.listener = fds.pop(),
+                Some((Reply::WantsHooks, _)) => {
+                    let failed = hooks(self.process.pid()).err();
+                    wire::send(&self.socket, &Request::Hooked(failed), &[])?;
+                }
                 Some((Reply::Note(note), _)) => self.notes.push(note),
                 Some((Reply::WantsTap(tap), _)) => {
                     let error = match slirp::plug(self.process.pid(), &self.folder, &tap.ports) {

@@ -112,7 +112,7 @@ impl<'a> Keeper<'a> {
             }
             Request::Undo => answer(self.undo()),
             // Only a held process in the middle of a step is told that.
-            Request::Tapped(_) => {}
+            Request::Tapped(_) | Request::Hooked(_) => {}
             Request::Carry(step) => answer(self.carry(&step, &stdio)),
             Request::CarryAndWait(step) => {
                 let reply = self.carry(&step, &stdio);

@@ -9,5 +9,5 @@ mod held;
 pub mod keeper;
 mod wire;
 
-pub use held::{Held, spawn_held, spawn_straight, Started};
+pub use held::{Held, Outliving, Started, follow_start, spawn_held, spawn_outliving, spawn_straight};
 pub use wire::{Reply, Request, Upstream};

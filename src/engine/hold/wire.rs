@@ -25,6 +25,8 @@ pub enum Request {
     Undo,
     /// End the held process.
     Abort,
+    /// The hooks that were wanted have been run, or which of them failed.
+    Hooked(Option<StepError>),
     /// The tap device that was wanted is there, or why not.
     Tapped(Option<StepError>),
 }
@@ -44,6 +46,12 @@ pub enum Reply {
     Terminal,
     /// The other end of a tap device is wanted, before the next step.
     WantsTap(Tap),
+    /// It has its namespaces, and wants the hooks that run outside of them, before the next step.
+    WantsHooks,
+    /// The seccomp listener comes beside this message.
+    Listener,
+    /// All is done but exec: it waits at its door to be told to start.
+    Ready,
     /// The process became the container's command.
     Executed,
     /// The command ended with this code.
@@ -74,6 +82,10 @@ impl Upstream {
         let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::empty())];
         let answered = poll(&mut fds, PollTimeout::ZERO);
         answered.is_ok() && fds[0].revents().is_some_and(|r| r.intersects(PollFlags::POLLHUP | PollFlags::POLLERR))
+    }
+    /// Waits for the answer to something that was told; anything else is none.
+    pub fn answer(&self) -> Result<Request, SysError> {
+        self.next()?.map(|(request, _)| request).ok_or_else(|| SysError::new("hear from whoever waits for this process", Errno::ECONNRESET))
     }
     /// Waits for the next request; `None` when the other side is gone.
     pub fn next(&self) -> Result<Option<(Request, Vec<OwnedFd>)>, SysError> {

@@ -69,10 +69,24 @@ impl Cgroup {
         Self { limits, devices }
     }
 
+    /// With what every container may use besides, as runtimes agree: the default devices, its
+    /// terminals, and to make nodes at all. Who gives no rules gets none.
+    pub fn with_default_devices(mut self) -> Self {
+        if !self.devices.is_empty() {
+            self.devices.extend(crate::engine::defaults::device_rules().into_iter().filter(|rule| rule.allow));
+        }
+        self
+    }
+
+    /// Writes the limits alone: into the cgroup of a container that runs.
+    pub fn write(&self, group: &cgroup::Cgroup) -> Result<(), Error> {
+        group.limit(&self.limits)
+    }
+
     // ANCHOR: cgroup
     fn set_up(&self, inside: &mut Inside) -> Result<(), Error> {
         let layout = layout()?;
-        let group = match cgroup::Cgroup::create(&layout, &name(&inside.id), &self.limits) {
+        let group = match cgroup::Cgroup::create(&layout, &inside.cgroup, &self.limits) {
             // An ordinary user's container without limits needs no cgroup of its own.
             // Nothing was asked for that it cannot give, so there is nothing to say either.
             Err(Error::NotDelegated { .. }) if self.limits.is_empty() => return Ok(()),

@@ -6,14 +6,16 @@
 //! one mount; v1 has one a hierarchy, under a tmpfs.
 
 use super::mount::{Mount, sort};
+use crate::engine::host::layout;
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
+use crate::kernel::SysError;
 use crate::kernel::cgroup::Layout;
 use crate::kernel::mount::{self, attr};
 use crate::kernel::ns::Ns;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 /// The `cgroupfs` step.
@@ -54,7 +56,13 @@ impl Carry for CgroupFs {
         inside.must_own(Ns::Mnt, "mount the cgroup file system")?;
         let (attributes, _, _) = sort(&self.options);
         let shown = self.target.to_string_lossy();
+        // Without a cgroup namespace a new mount would show the host's whole tree: then the container's own
+        // directories are bound.
+        let own = if inside.own.contains(&Ns::Cgroup) { None } else { Some(layout().map_err(|e| StepError::from(SysError::new("find the cgroup", e.errno())))?) };
         if self.v1.is_empty() {
+            if let Some(at) = own.as_ref().and_then(|l| l.unified.as_ref()).map(|h| h.mount.join(&inside.cgroup)) {
+                return bind(&at, inside.root()?, &self.target, attributes);
+            }
             let made = mount::detached("cgroup2", "cgroup", &[], attributes)?;
             let onto = mount::make_dir_in_root(inside.root()?, &self.target)?;
             return Ok(mount::attach(&made, onto, &shown)?);
@@ -63,6 +71,14 @@ impl Carry for CgroupFs {
         let onto = mount::make_dir_in_root(inside.root()?, &self.target)?;
         mount::attach(&base, onto, &shown)?;
         for hierarchy in &self.v1 {
+            if let Some(layout) = &own {
+                let found = layout.v1.iter().find(|h| h.mount.file_name().is_some_and(|name| name.to_string_lossy() == *hierarchy));
+                // One that the container has no directory in has nothing to show.
+                if let Some(at) = found.map(|h| h.mount.join(&inside.cgroup)).filter(|at| at.is_dir()) {
+                    bind(&at, base.as_fd(), Path::new(hierarchy), attributes)?;
+                }
+                continue;
+            }
             let controllers: Vec<String> = hierarchy.split(',').map(String::from).collect();
             match mount::detached("cgroup", "cgroup", &controllers, attributes) {
                 Ok(made) => {
@@ -76,4 +92,12 @@ impl Carry for CgroupFs {
         }
         Ok(mount::set_attributes(&base, attributes, 0, false, &shown)?)
     }
+}
+
+fn bind(from: &Path, root: BorrowedFd<'_>, target: &Path, attributes: u64) -> Result<(), StepError> {
+    let tree = mount::clone_tree(None, from, false)?;
+    let shown = target.to_string_lossy();
+    mount::set_attributes(&tree, attributes, mount::propagation::PRIVATE, false, &shown)?;
+    let onto = mount::make_dir_in_root(root, target)?;
+    Ok(mount::attach(&tree, onto, &shown)?)
 }

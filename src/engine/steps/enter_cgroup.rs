@@ -5,7 +5,6 @@
 
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
-use crate::engine::steps::cgroup::name;
 use crate::kernel::Explain;
 use crate::engine::host::layout;
 use crate::kernel::cgroup::{Cgroup, Error};
@@ -28,7 +27,7 @@ impl Carry for EnterCgroup {
 
     fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
         let join = || -> Result<(), Error> {
-            match Cgroup::open(&layout()?, &name(&inside.id))? {
+            match Cgroup::open(&layout()?, &inside.cgroup)? {
                 Some(group) => group.join(),
                 // A rootless container without limits has none.
                 None => Ok(()),

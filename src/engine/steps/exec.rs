@@ -39,15 +39,15 @@ impl Carry for Exec {
 
     // ANCHOR: exec
     fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
-        let program = self.find()?;
-        self.spare_our_own(&program, inside)?;
+        let program = self.program(inside)?;
         let argv = strings(&self.argv)?;
         let env = strings(&self.env)?;
         take_stdio(inside)?;
         // Asked for again: the kernel forgot it when the user changed. Whoever waits for the command
         // is the one that cleans up after it, so it does not outlive them.
-        pidfd::die_with_parent(Signal::SIGKILL)?;
-        pidfd::close_on_exec_from(3)?;
+        if inside.outlives { pidfd::outlive_parent() } else { pidfd::die_with_parent(Signal::SIGKILL) }?;
+        pidfd::close_on_exec_from(3 + inside.preserved)?;
+        keep_open(inside.preserved)?;
         self.signals()?;
         let path = CString::new(program.as_os_str().as_encoded_bytes()).map_err(|_| self.failed(Errno::EINVAL))?;
         let Err(errno) = nix::unistd::execve(&path, &argv, &env);
@@ -57,6 +57,13 @@ impl Carry for Exec {
 }
 
 impl Exec {
+    /// The program's file, if it may be run; to be asked by the user and in the root that will run it.
+    pub(super) fn program(&self, inside: &Inside) -> Result<PathBuf, StepError> {
+        let program = self.find()?;
+        self.spare_our_own(&program, inside)?;
+        Ok(program)
+    }
+
     /// Where the command lies: as given if it has a `/`, else the first match in PATH that may be run.
     fn find(&self) -> Result<PathBuf, StepError> {
         let Some(name) = self.argv.first().filter(|n| !n.is_empty()) else {
@@ -138,6 +145,14 @@ fn strings(list: &[String]) -> Result<Vec<CString>, StepError> {
     list.iter()
         .map(|s| CString::new(s.as_str()).map_err(|_| SysError::new(format!("pass {s:?} with a NUL byte"), Errno::EINVAL).into()))
         .collect()
+}
+
+/// The descriptors that were handed over with the container, to its command.
+fn keep_open(count: u32) -> Result<(), StepError> {
+    for fd in 3..3 + count.cast_signed() {
+        pidfd::pass_through_exec(fd).or_sys_with(|| format!("hand over descriptor {fd}"))?;
+    }
+    Ok(())
 }
 
 /// Puts the descriptors that were sent along at 0, 1 and 2.

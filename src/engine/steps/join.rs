@@ -44,9 +44,11 @@ impl Carry for Join {
                 kinds.push(kind);
             }
         }
-        // The mount namespace last: /proc and /dev of the host are needed until then.
+        // The mount namespace last: /proc and /dev of the host are needed until then. The user
+        // namespace first without root, who has no right to the others until then; with root after
+        // all of them, for one that belongs to the host could not be entered any more.
         kinds.sort_by_key(|kind| match kind {
-            Ns::User => 0,
+            Ns::User => if self.user { 0 } else { 3 },
             Ns::Mnt => 2,
             _ => 1,
         });

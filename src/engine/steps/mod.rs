@@ -1,5 +1,6 @@
 //! One file a step, in the order in which `skiff run` takes them.
 
+pub mod oom_score;
 pub mod cgroup;
 pub mod userns;
 pub mod unshare;
@@ -7,11 +8,15 @@ pub mod enter_cgroup;
 pub mod join;
 pub mod private;
 pub mod fork;
+pub mod time_offsets;
+pub mod hooks;
+pub mod sysctl;
 pub mod rootfs;
 pub mod copy_up;
 pub mod mount;
 pub mod cgroupfs;
 pub mod devices;
+pub mod nodes;
 pub mod pivot_root;
 pub mod plug;
 pub mod masks;
@@ -26,4 +31,5 @@ pub mod user;
 pub mod caps;
 pub mod no_new_privs;
 pub mod seccomp;
+pub mod await_start;
 pub mod exec;

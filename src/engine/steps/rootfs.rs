@@ -23,7 +23,7 @@ use std::path::PathBuf;
 pub enum Source {
     /// Image layers, lowest first; paths below the skiff root.
     Layers(Vec<PathBuf>),
-    /// A directory as it is.
+    /// A directory as it is; it is mounted onto itself.
     Directory(PathBuf),
 }
 
@@ -56,7 +56,10 @@ impl Carry for Rootfs {
                 .because("pivot_root has already exchanged the root, and the layers lie outside the new one")
                 .try_this("skiff step undo"));
         }
-        let target = inside.folder().join("rootfs");
+        let target = match &self.source {
+            Source::Layers(_) => inside.folder().join("rootfs"),
+            Source::Directory(path) => path.clone(),
+        };
         match &self.source {
             Source::Layers(layers) => overlay(inside, layers)?,
             Source::Directory(path) => {

@@ -6,10 +6,11 @@
 
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
-use crate::kernel::OrSys;
+use crate::kernel::{OrSys, pidfd};
 use crate::kernel::netlink::Socket;
 use crate::kernel::ns::{self, Ns};
 use nix::errno::Errno;
+use nix::unistd::{Gid, Uid};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -49,7 +50,15 @@ impl Carry for Unshare {
         match &self.path {
             Some(path) => {
                 let target = std::fs::File::open(path).or_sys_with(|| format!("open {}", path.display()))?;
+                if matches!(self.ns, Ns::Pid | Ns::User | Ns::Mnt) {
+                    // Those who live there would see our descriptors, which lead to the host (CVE-2016-9962).
+                    pidfd::hide_from_debuggers()?;
+                }
                 ns::join(target, self.ns)?;
+                if self.ns == Ns::User {
+                    nix::unistd::setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0)).or_sys("become group 0 inside")?;
+                    nix::unistd::setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).or_sys("become user 0 inside")?;
+                }
             }
             None => {
                 if self.ns == Ns::Net && !inside.own.contains(&Ns::Net) {

@@ -8,8 +8,10 @@ use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
+use nix::sys::stat::{fstat, makedev};
 use nix::unistd::{Gid, Uid};
 use serde::{Deserialize, Serialize};
+use std::os::fd::AsFd;
 
 /// The `user` step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +22,9 @@ pub struct User {
     pub gid: u32,
     /// Further groups.
     pub groups: Vec<u32>,
+    /// Which mode bits new files do not get (umask(2)).
+    #[serde(default)]
+    pub umask: Option<u32>,
 }
 
 impl Carry for User {
@@ -34,6 +39,12 @@ impl Carry for User {
     }
 
     fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
+        if let Some(bits) = self.umask {
+            nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(bits));
+        }
+        if inside.outlives {
+            own_streams(Uid::from_raw(self.uid));
+        }
         let groups: Vec<Gid> = self.groups.iter().map(|g| Gid::from_raw(*g)).collect();
         match nix::unistd::setgroups(&groups) {
             // With a map of one id setgroups was denied for good, and there is nothing to drop
@@ -47,6 +58,18 @@ impl Carry for User {
         nix::sys::prctl::set_keepcaps(true).or_sys("keep capabilities across setuid")?;
         let uid = Uid::from_raw(self.uid);
         nix::unistd::setresuid(uid, uid, uid).or_sys_with(|| format!("become user {}", self.uid)).map_err(explain)
+    }
+}
+
+/// The pipes or the terminal that came with the container become its user's, who may then open them by
+/// /dev/stdout as well. Not the null device, which is everybody's, nor what cannot be changed.
+fn own_streams(uid: Uid) {
+    let streams = [std::io::stdin().as_fd().try_clone_to_owned(), std::io::stdout().as_fd().try_clone_to_owned(), std::io::stderr().as_fd().try_clone_to_owned()];
+    for stream in streams.into_iter().flatten() {
+        let Ok(found) = fstat(&stream) else { continue };
+        if found.st_uid != uid.as_raw() && found.st_rdev != makedev(1, 3) {
+            let _ = nix::unistd::fchown(&stream, Some(uid), None);
+        }
     }
 }
 

@@ -349,17 +349,22 @@ impl Cgroup {
     /// Removes its directories, those that its processes made below it, and the parents in its name
     /// that are empty then. One that is gone already is no error.
     pub fn remove(&self) -> Result<(), Error> {
+        self.remove_alone()?;
+        for seat in &self.seats {
+            let parents = seat.at.ancestors().skip(1).take_while(|d| d.starts_with(&seat.base) && *d != seat.base);
+            // The first that is not empty is shared with a cgroup that lives on.
+            let _ = parents.map(fs::remove_dir).take_while(Result::is_ok).count();
+        }
+        Ok(())
+    }
+
+    /// The same, but leaves the parents, which are somebody else's.
+    pub fn remove_alone(&self) -> Result<(), Error> {
         for seat in &self.seats {
             let mut below = Vec::new();
             walk(&seat.at, &mut |directory| below.push(directory.to_path_buf()));
             for directory in below.iter().rev() {
                 self.remove_directory(directory)?;
-            }
-            let parents = seat.at.ancestors().skip(1).take_while(|d| d.starts_with(&seat.base) && *d != seat.base);
-            for parent in parents {
-                if fs::remove_dir(parent).is_err() {
-                    break; // shared with a cgroup that lives on
-                }
             }
         }
         Ok(())
