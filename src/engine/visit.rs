@@ -148,8 +148,11 @@ impl Visit {
     }
 }
 
-/// The first byte, and what comes with it; `None` if nobody is there.
-fn greeting(socket: &OwnedFd) -> Result<Option<(u8, Option<OwnedFd>)>, SysError> {
+/// The first byte, and what comes with it: the end of its input, or its terminal. `None` if nobody is there.
+///
+/// # Errors
+/// What recvmsg(2) says.
+pub fn greeting(socket: &OwnedFd) -> Result<Option<(u8, Option<OwnedFd>)>, SysError> {
     let what = "hear from the container's monitor";
     let mut control = cmsg_space!([RawFd; 1]);
     let mut byte = [NOTHING];

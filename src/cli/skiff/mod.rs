@@ -5,6 +5,7 @@ mod attach;
 mod build;
 mod compose;
 mod cp;
+mod daemon;
 mod events;
 mod exec;
 mod format;
@@ -132,6 +133,8 @@ enum More {
     Builder(build::Builder),
     /// Run an application of several containers, as one file says it
     Compose(Box<compose::Compose>),
+    /// Answer Docker's clients: the Docker Engine API over this engine
+    Daemon(daemon::Daemon),
     /// The container of one RUN (what build starts)
     #[command(hide = true)]
     BuildRun,
@@ -268,11 +271,11 @@ fn all(command: Command, root: &Path) -> Outcome {
 }
 
 fn more(command: More, root: &Path) -> Outcome {
-    if matches!(command, More::Step(_) | More::BuildRun | More::Compose(_) | More::Cp(_)) || matches!(&command, More::System(life::System::Resume)) || matches!(&command, More::Container(group) if group.enters()) {
+    if matches!(command, More::Step(_) | More::BuildRun | More::Compose(_) | More::Cp(_)) || matches!(&command, More::Daemon(args) if args.works()) || matches!(&command, More::System(life::System::Resume)) || matches!(&command, More::Container(group) if group.enters()) {
         seal();
     }
     let serves = matches!(&command, More::Registry(command) if command.serves()) || matches!(&command, More::Compose(command) if !command.only_prints());
-    if !serves && !matches!(command, More::Step(_) | More::BuildRun | More::Cp(_)) && !matches!(&command, More::System(life::System::Resume)) && !matches!(&command, More::Container(group) if group.stays()) {
+    if !serves && !matches!(command, More::Step(_) | More::BuildRun | More::Cp(_) | More::Daemon(_)) && !matches!(&command, More::System(life::System::Resume)) && !matches!(&command, More::Container(group) if group.stays()) {
         end_with_the_reader();
     }
     match command {
@@ -280,6 +283,7 @@ fn more(command: More, root: &Path) -> Outcome {
         More::Build(args) => build::run(*args, root),
         More::Builder(args) => build::builder(&args, root),
         More::Compose(args) => compose::run(*args, root),
+        More::Daemon(args) => daemon::run(args, root),
         More::BuildRun => crate::build::run::child(root).map(|()| 0).map_err(boxed),
         More::Images(args) => images::run(args, root),
         More::Registry(args) => registry::run(&args, root),

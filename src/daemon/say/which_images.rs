@@ -108,7 +108,7 @@ fn has_label(line: &Line, (wanted, name, value): &(bool, String, Option<String>)
 }
 
 /// A time, seconds since the epoch, or an age that is subtracted from now.
-fn moment(text: &str) -> Option<SystemTime> {
+pub fn moment(text: &str) -> Option<SystemTime> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
     }

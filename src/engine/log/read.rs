@@ -7,12 +7,15 @@ use super::rotated;
 use crate::engine::container::Container;
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// One line that a container wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -152,6 +155,17 @@ impl News {
 
     /// Waits for the next.
     pub fn wait(&self) -> Result<(), SysError> {
+        self.wait_most(None)
+    }
+
+    /// The same, at most so long.
+    pub fn wait_most(&self, most: Option<Duration>) -> Result<(), SysError> {
+        let timeout = most.map_or(PollTimeout::NONE, |most| PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX));
+        match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout) {
+            Err(Errno::EINTR) | Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(errno) => return Err(SysError::new("follow the log", errno)),
+        }
         match self.0.read_events() {
             Err(Errno::EINTR) | Ok(_) => Ok(()),
             Err(errno) => Err(SysError::new("follow the log", errno)),

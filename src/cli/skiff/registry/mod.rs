@@ -61,6 +61,14 @@ pub fn remember(options: Options) {
     let _ = OPTIONS.set(options);
 }
 
+/// What the command line said, as it says it: for a program that is started to do the same.
+pub fn given() -> Vec<String> {
+    let none = Options::default();
+    let options = OPTIONS.get().unwrap_or(&none);
+    let flag = |name: &str, all: &[String]| all.iter().map(|value| format!("{name}={value}")).collect::<Vec<_>>();
+    [flag("--insecure-registry", &options.insecure_registry), flag("--registry-mirror", &options.registry_mirror)].concat()
+}
+
 /// What happened until an image was there as one line; nothing of what only a bar can show.
 pub fn line(event: &Event) -> Option<String> {
     match event {

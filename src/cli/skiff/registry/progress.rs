@@ -18,6 +18,8 @@ pub enum Stream {
 pub struct Screen {
     stream: Stream,
     bars: Option<MultiProgress>,
+    /// Each thing is a line of JSON, as Docker's API has it: whoever started this program passes it on.
+    json: bool,
     layers: Mutex<BTreeMap<String, ProgressBar>>,
 }
 
@@ -32,8 +34,9 @@ impl Screen {
             Stream::Out => ProgressDrawTarget::stdout(),
             Stream::Err => ProgressDrawTarget::stderr(),
         };
+        let json = stream == Stream::Out && std::env::var_os("SKIFF_PROGRESS").is_some_and(|kind| kind == "json");
         let bars = terminal.then(|| MultiProgress::with_draw_target(target()));
-        Self { stream, bars, layers: Mutex::default() }
+        Self { stream, bars, json, layers: Mutex::default() }
     }
 
     /// Writes a line above the bars.
@@ -107,13 +110,18 @@ impl Screen {
     fn layer(&self, id: &str, step: &Step) {
         match step {
             Step::Downloading { done, total } => self.show(id, None, Some(("Downloading", *done, *total))),
-            Step::Extracting if self.bars.is_some() => self.show(id, Some("Extracting".into()), None),
+            Step::Extracting if self.bars.is_some() || self.json => self.show(id, Some("Extracting".into()), None),
             other => self.show(id, words(other), None),
         }
     }
 
     /// A word or a bar for one layer. A bar is for terminals only.
     fn show(&self, id: &str, word: Option<String>, part: Option<(&'static str, u64, u64)>) {
+        if self.json {
+            let detail = part.map_or_else(|| serde_json::json!({}), |(_, done, total)| serde_json::json!({ "current": done, "total": total }));
+            let status = word.unwrap_or_else(|| part.map_or("", |(what, _, _)| what).to_owned());
+            return self.line(&serde_json::json!({ "status": status, "progressDetail": detail, "id": id }).to_string());
+        }
         let Some(bars) = &self.bars else {
             return word.map_or((), |word| self.line(&format!("{id}: {word}")));
         };
