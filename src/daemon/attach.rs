@@ -6,7 +6,7 @@
 
 use super::fault::Fault;
 use super::http::{Asked, Reply, apart};
-use super::stream::{Client, Wanted, hijack, receive, typed};
+use super::stream::{Client, Wanted, hijack, part, receive, typed};
 use super::{Daemon, logs};
 use crate::engine::container::{Container, Status};
 use crate::engine::visit;
@@ -107,8 +107,7 @@ async fn by_door(socket: OwnedFd, mut client: Client, input: bool) {
             break;
         }
     }
-    typing.abort();
-    client.to.end().await;
+    part(&mut client.to, typing).await;
 }
 
 /// Of one that was started with nobody there: what it writes into its log from now on.
@@ -118,8 +117,7 @@ async fn by_log(container: Container, mut client: Client, input: bool) {
     let given = if input { open().and_then(|file| watched(file.into()).ok()) } else { None };
     let typing = tokio::spawn(typed(client.from, given));
     logs::follow(container, &mut client.to).await;
-    typing.abort();
-    client.to.end().await;
+    part(&mut client.to, typing).await;
 }
 
 /// `POST /containers/ID/resize`: the window of its terminal.

@@ -6,7 +6,7 @@ use super::containers::{find, window};
 use super::fault::Fault;
 use super::http::{Asked, Reply, empty, json};
 use super::order::{Command, Order};
-use super::stream::{Client, Wanted, hijack, read, typed};
+use super::stream::{Client, Wanted, hijack, part, read, typed};
 use super::Daemon;
 use crate::engine::container::Status;
 use crate::engine::{find::fresh_id, life, pause};
@@ -190,11 +190,11 @@ async fn start(daemon: &Arc<Daemon>, mut asked: Asked, id: &str, exec: Exec) -> 
     let (response, client) = hijack(&mut asked, Wanted { tty, out: exec.streams.1, err: exec.streams.2 });
     tokio::spawn(async move {
         let ended = tokio::spawn(ended);
-        let mut client = relay(client.await.ok(), fds, tty).await;
+        let left = relay(client.await.ok(), fds, tty).await;
         // Who hears that it is over asks how it ended at once.
         let _ = ended.await;
-        if let Some(client) = &mut client {
-            client.to.end().await;
+        if let Some((mut client, typing)) = left {
+            part(&mut client.to, typing).await;
         }
     });
     Ok(response)
@@ -210,7 +210,7 @@ fn noted(daemon: &Arc<Daemon>, id: &str, mut worker: Worker) -> impl Future<Outp
 }
 
 /// Carries bytes both ways until the command writes no more; nothing is sent where nobody is.
-async fn relay(client: Option<Client>, fds: Vec<OwnedFd>, tty: bool) -> Option<Client> {
+async fn relay(client: Option<Client>, fds: Vec<OwnedFd>, tty: bool) -> Option<(Client, tokio::task::JoinHandle<()>)> {
     let mut fds = fds.into_iter();
     let first = fds.next();
     let mut client = client;
@@ -250,8 +250,5 @@ async fn relay(client: Option<Client>, fds: Vec<OwnedFd>, tty: bool) -> Option<C
             break;
         }
     }
-    if let Some(typing) = typing {
-        typing.abort();
-    }
-    client
+    client.zip(typing)
 }

@@ -26,7 +26,7 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, mut asked: Asked, method: &str,
         ("POST", ["prune"]) => {
             asked.filters()?;
             let gone = child::run(daemon, &["network", "prune", "-f"]).await?;
-            let gone: Vec<&str> = gone.lines().filter(|l| !l.starts_with("Deleted")).collect();
+            let gone: Vec<&str> = gone.lines().filter(|l| !l.starts_with("Deleted") && *l != crate::engine::network::DEFAULT).collect();
             json(200, &json!({ "NetworksDeleted": if gone.is_empty() { Value::Null } else { json!(gone) } }))
         }
         ("GET", [name]) => {

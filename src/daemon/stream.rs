@@ -209,6 +209,18 @@ pub(super) async fn typed(mut from: Box<dyn AsyncRead + Send + Unpin>, to: Optio
     }
 }
 
+/// How long a client may take to hear that it is over.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Shows a client out. What he has typed meanwhile is read and forgotten: a connection that is closed with
+/// bytes unread is reset, and he would lose the last of what he was sent (unix(7), tcp(7)).
+pub(super) async fn part(to: &mut Out, mut typing: tokio::task::JoinHandle<()>) {
+    to.end().await;
+    if tokio::time::timeout(PATIENCE, &mut typing).await.is_err() {
+        typing.abort();
+    }
+}
+
 /// Bytes for [`super::http::streamed`].
 pub(super) fn piece(framed: bool, stream: u8, content: &[u8]) -> Bytes {
     if framed { frame(stream, content).into() } else { Bytes::copy_from_slice(content) }
