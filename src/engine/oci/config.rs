@@ -76,6 +76,16 @@ fn check(spec: &Spec) -> Result<(), Error> {
     if linux.net_devices().as_ref().is_some_and(|list| !list.is_empty()) {
         return Err(refused("linux.netDevices", "this runtime moves no network devices", "move them in a createRuntime hook"));
     }
+    if linux.personality().is_some() {
+        return Err(refused("linux.personality", "this runtime sets none", "leave it out"));
+    }
+    if linux.resources().as_ref().and_then(|r| r.unified().as_ref()).is_some_and(|files| !files.is_empty()) {
+        return Err(refused("linux.resources.unified", "this runtime writes no files of the v2 tree by name", "use the other fields of resources"));
+    }
+    let maps = |m: &oci_spec::runtime::Mount| m.uid_mappings().as_ref().is_some_and(|list| !list.is_empty()) || m.options().iter().flatten().any(|o| o == "idmap" || o == "ridmap");
+    if spec.mounts().iter().flatten().any(maps) {
+        return Err(refused("mounts[].uidMappings", "this runtime maps no ids in mounts", "leave them out"));
+    }
     check_process(spec)
 }
 
@@ -87,17 +97,19 @@ fn check_process(spec: &Spec) -> Result<(), Error> {
     if process.args().as_ref().is_none_or(Vec::is_empty) {
         return Err(refused("process.args", "it names no command", "\"args\": [\"sh\"]"));
     }
+    if process.scheduler().is_some() || process.io_priority().is_some() {
+        return Err(refused("process.scheduler and process.ioPriority", "this runtime leaves both as they are", "leave them out, or use cpu and blockIO weights"));
+    }
     check_labels(process.apparmor_profile().as_deref(), process.selinux_label().as_deref())
 }
 
-/// Labels of security modules that this kernel has not got.
+/// Labels of security modules, which no step sets.
 pub(super) fn check_labels(apparmor: Option<&str>, selinux: Option<&str>) -> Result<(), Error> {
-    let enabled = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|t| t.trim() == "Y");
-    if apparmor.is_some_and(|p| !p.is_empty() && p != "unconfined") && !enabled {
-        return Err(refused("process.apparmorProfile", "AppArmor is not enabled in this kernel", "leave it out"));
+    if apparmor.is_some_and(|p| !p.is_empty() && p != "unconfined") {
+        return Err(refused("process.apparmorProfile", "this runtime sets no AppArmor profile", "leave it out, or docker run --security-opt apparmor=unconfined"));
     }
-    if selinux.is_some_and(|l| !l.is_empty()) && !Path::new("/sys/fs/selinux/enforce").exists() {
-        return Err(refused("process.selinuxLabel", "SELinux is not enabled in this kernel", "leave it out"));
+    if selinux.is_some_and(|l| !l.is_empty()) {
+        return Err(refused("process.selinuxLabel", "this runtime sets no SELinux label", "leave it out, or --security-opt label=disable"));
     }
     Ok(())
 }

@@ -61,6 +61,9 @@ pub struct Created {
 /// Makes a container that waits to be started.
 pub fn create(wanted: &Wanted) -> Result<Created, Error> {
     check_descriptors(wanted.preserved)?;
+    if wanted.no_pivot {
+        return Err(refused("--no-pivot", "this runtime always exchanges the root", "leave it out"));
+    }
     let bundle = Bundle::read(&wanted.bundle)?;
     check_console(wanted, &bundle.spec)?;
     let cgroup = config::cgroup(&bundle.spec, &wanted.id, wanted.systemd_cgroup)?;

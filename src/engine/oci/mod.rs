@@ -48,5 +48,5 @@ pub fn default_root() -> PathBuf {
 
 /// Every word that `mounts[].options` may have beside a file system's own.
 pub fn mount_options() -> Vec<&'static str> {
-    vec!["ro", "rw"]
+    vec!["bind", "rbind", "ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "noatime", "relatime", "strictatime", "private", "rprivate", "slave", "rslave", "shared", "rshared"]
 }
