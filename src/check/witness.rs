@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 
 /// Between two sweeps.
 const SWEEP: Duration = Duration::from_secs(1);
+/// The parent of all threads of the kernel, where we see the first PID namespace.
+const KTHREADD: i32 = 2;
 /// v1 rings before it kills: for this long the counter is looked at again and again.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -98,6 +100,18 @@ struct Traits {
 
 type Known = Rc<Traits>;
 
+/// Where the witness hears of processes, and of its own end.
+struct Ears<'a> {
+    connector: Option<Connector>,
+    end: &'a OwnedFd,
+}
+
+impl Ears<'_> {
+    fn is_over(&self) -> bool {
+        poll(&mut [PollFd::new(self.end.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(1)
+    }
+}
+
 struct Record {
     file: File,
     /// Lines not written yet: one write for all that came together.
@@ -143,9 +157,9 @@ impl Record {
             no_log: log.as_ref().err().map(ToString::to_string),
         };
         self.line(&opening);
-        let connector = connector.ok();
         self.log = log.ok();
-        self.sweep(notices.as_mut(), connector.as_ref(), true);
+        let ears = Ears { connector: connector.ok(), end };
+        self.sweep(notices.as_mut(), &ears, true);
         self.flush();
         let _ = nix::unistd::write(&tell, b"1");
         drop(tell);
@@ -154,7 +168,7 @@ impl Record {
         loop {
             let patience = if linger.is_some() { Duration::from_millis(5) } else { SWEEP.saturating_sub(swept.elapsed()) };
             let mut fds = vec![PollFd::new(end.as_fd(), PollFlags::POLLIN)];
-            fds.extend(connector.as_ref().map(|c| PollFd::new(c.as_fd(), PollFlags::POLLIN)));
+            fds.extend(ears.connector.as_ref().map(|c| PollFd::new(c.as_fd(), PollFlags::POLLIN)));
             fds.extend(self.log.as_ref().map(|l| PollFd::new(l.as_fd(), PollFlags::POLLIN)));
             fds.extend(notices.as_ref().map(|n| PollFd::new(n.as_fd(), PollFlags::POLLIN)));
             let _ = poll(&mut fds, PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO));
@@ -170,9 +184,9 @@ impl Record {
                 groups.iter().for_each(|g| self.count(g, false));
                 linger = Some((since, groups)).filter(|(since, _)| since.elapsed() < LINGER);
             }
-            self.hear(connector.as_ref());
+            self.hear(&ears);
             if swept.elapsed() >= SWEEP {
-                self.sweep(notices.as_mut(), connector.as_ref(), false);
+                self.sweep(notices.as_mut(), &ears, false);
                 swept = Instant::now();
             }
             self.flush();
@@ -197,8 +211,8 @@ impl Record {
     }
 
     /// All that the kernel has told of processes by now.
-    fn hear(&mut self, connector: Option<&Connector>) {
-        while let Some(event) = connector.and_then(Connector::next) {
+    fn hear(&mut self, ears: &Ears<'_>) {
+        while let Some(event) = ears.connector.as_ref().and_then(Connector::next) {
             self.heard(event);
         }
     }
@@ -324,7 +338,7 @@ impl Record {
     }
 
     /// What raises no event: a living process whose namespaces have changed, and what was missed.
-    fn sweep(&mut self, notices: Option<&mut Notices>, connector: Option<&Connector>, first: bool) {
+    fn sweep(&mut self, notices: Option<&mut Notices>, ears: &Ears<'_>, first: bool) {
         if let Some(notices) = notices {
             notices.walk();
             let folders: Vec<PathBuf> = notices.groups().map(Path::to_owned).collect();
@@ -335,10 +349,20 @@ impl Record {
             self.groups.retain(|folder, _| folders.binary_search(folder).is_ok());
         }
         let mut now = BTreeMap::new();
+        // In a container's PID namespace number 2 is somebody.
+        let threads = Process::open(KTHREADD).and_then(|p| p.status()).is_ok_and(|s| s.get("Name") == "kthreadd");
         for pid in pids() {
-            // On a slow machine a process may begin and end during one sweep, and be asked too late.
-            self.hear(connector);
+            // A sweep of a slow machine takes long: a process may begin and end meanwhile, and be asked
+            // too late; and whoever closes the shell waits for us.
+            self.hear(ears);
+            if ears.is_over() {
+                return;
+            }
             let Ok(process) = Process::open(pid) else { continue };
+            // The kernel's own threads, half of all there is in a small VM, change nothing of theirs.
+            if threads && (pid == KTHREADD || process.parent() == Ok(KTHREADD)) {
+                continue;
+            }
             let Ok(start) = process.start() else { continue };
             let known = describe(pid).map(Rc::new);
             let spaces: BTreeMap<Ns, u64> = Ns::ALL.into_iter().filter_map(|ns| Some((ns, process.ns(ns).ok()?))).collect();
