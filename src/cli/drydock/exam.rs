@@ -95,7 +95,7 @@ fn begin(desk: &mut Desk, args: &Take) -> Result<(), Box<dyn Explain>> {
     let exam = Exam::draw(&desk.course, &rules, args.minutes).map_err(boxed)?;
     let of = |kind| exam.items.iter().filter(|i| i.kind == kind).count();
     println!("{}", format!("Exam: {}, {}", count(of(ItemKind::Question), "question"), count(of(ItemKind::Task), "live task")).bold());
-    out::wrapped("", "What is right you are told at the end. An empty line leaves something out. q interrupts: `drydock exam` goes on from there, and the time stands still until then.");
+    out::wrapped("", "What was right you are told at the end (where a command is run, you see what it printed). An empty line leaves something out. q interrupts: `drydock exam` goes on from there, and the time stands still until then.");
     if of(ItemKind::Task) > 0 {
         out::wrapped("", "For the live tasks open `drydock shell` in a second terminal.");
     }
