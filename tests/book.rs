@@ -1,5 +1,8 @@
 //! The book: it builds from what the binary carries, everything is in it, and it asks nobody else.
 
+#[macro_use]
+mod support;
+
 use drydock::book;
 use drydock::course::{Content, Course};
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,19 +123,88 @@ fn what_mdbook_gives_to_a_command_comes_back_with_the_lessons_in_it() {
     assert_eq!(error.to_string(), "cannot build the book: there is no chapter \"99-nowhere\"");
 }
 
-/// `{{#include ../../FILE:ANCHOR}}` in the book's own pages: (page, file, anchor).
+/// What the book's own pages quote: (page, file, anchor).
 fn quotes() -> Vec<(String, String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = Vec::new();
-    for page in files(&root.join("book/src")) {
-        let text = std::fs::read_to_string(&page).expect("it is text");
-        for quote in text.split("{{#include ").skip(1).filter_map(|q| q.split("}}").next()) {
-            let (file, anchor) = quote.rsplit_once(':').unwrap_or((quote, ""));
-            let file = file.trim_start_matches("../").to_owned();
-            found.push((page.display().to_string(), file, anchor.to_owned()));
+    let quotes = book::quote::quotes(&support::source()).expect("every quote is there");
+    quotes.into_iter().map(|q| (q.page, q.file, q.anchor)).collect()
+}
+
+#[test]
+fn the_prose_round_each_quote_was_read_again_since_its_code_changed() {
+    let unread = book::quote::unread(&support::source()).expect("every quote is there");
+    assert_eq!(unread, Vec::<String>::new(), "read these places of book/src again, mend the words if they lie, then: drydock book reread");
+}
+
+#[test]
+fn a_quote_of_what_is_not_there_is_told_with_page_and_line() {
+    let room = tempfile::tempdir().expect("a temporary folder");
+    for folder in ["book/src", "src"] {
+        std::fs::create_dir_all(room.path().join(folder)).expect("a folder");
+    }
+    std::fs::write(room.path().join("src/a.rs"), "// ANCHOR: one\nfn a() {}\n// ANCHOR_END: one\n").expect("written");
+    std::fs::write(room.path().join("book/src/p.md"), "# P\n\n{{#include ../../src/a.rs:one}}\n").expect("written");
+    assert_eq!(book::quote::reread(room.path()).expect("it can be read").len(), 1);
+    assert_eq!(book::quote::unread(room.path()).expect("it can be read"), Vec::<String>::new());
+    std::fs::write(room.path().join("src/a.rs"), "// ANCHOR: one\nfn b() {}\n// ANCHOR_END: one\n").expect("written");
+    assert_eq!(book::quote::unread(room.path()).expect("it can be read").len(), 2, "the old hash goes, the new one is not accepted");
+    std::fs::write(room.path().join("src/a.rs"), "fn b() {}\n").expect("written");
+    let error = book::quote::quotes(room.path()).expect_err("the anchor is gone");
+    assert_eq!(error.to_string(), "book/src/p.md:3: src/a.rs has no anchor one, or it does not end");
+}
+
+#[test]
+fn the_course_spells_its_terms_as_the_glossary_does() {
+    let text = std::fs::read_to_string(support::source().join("book/glossary.yaml")).expect("the glossary");
+    let terms = book::terms::Terms::parse(&text).expect("it is a glossary");
+    let course = course();
+    let lessons: Vec<(String, drydock::course::Lesson)> = course.folders.iter().map(|f| (f.clone(), course.lesson(f).expect("a lesson"))).collect();
+    let mut wrong = Vec::new();
+    for term in &terms.0 {
+        let mut used = false;
+        for (folder, lesson) in &lessons {
+            let texts: Vec<&str> = std::iter::once(lesson.opening.as_str()).chain(lesson.parts.iter().map(|p| p.text.as_str())).collect();
+            used |= texts.iter().any(|t| term.find(t).is_some());
+            for spelling in term.not.iter().filter(|s| texts.iter().any(|t| t.contains(&format!(" {s} ")))) {
+                wrong.push(format!("{folder}: {spelling}, which the glossary spells {}", term.term));
+            }
+        }
+        if !used {
+            wrong.push(format!("no lesson uses {}", term.term));
         }
     }
-    found
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_picture_has_its_words() {
+    let mut without = Vec::new();
+    for (name, page) in pages().iter().filter(|(n, _)| n.ends_with(".html")) {
+        let pictures = page.split("<img ").skip(1).filter_map(|i| i.split('>').next()).filter(|i| attributes(&format!(" {i}"), "alt").iter().all(|a| a.is_empty()));
+        without.extend(pictures.map(|i| format!("{name}: {i}")));
+        let drawings = page.split("<svg class=\"drawing\"").skip(1).filter_map(|d| d.split('>').next());
+        without.extend(drawings.filter(|d| attributes(d, "aria-label").first().is_none_or(|l| l.len() < 20)).map(|d| format!("{name}: {d}")));
+    }
+    assert_eq!(without, Vec::<String>::new());
+    assert!(pages()["namespaces.html"].contains("<svg class=\"drawing\""));
+}
+
+#[test]
+fn the_recorded_plan_has_the_steps_of_the_plan_that_skiff_prints_today() {
+    require!(Root);
+    let text = std::fs::read_to_string(support::source().join("book").join(book::plan::FILE)).expect("the recording");
+    let recorded = book::plan::steps(&text).expect("it is one");
+    let room = tempfile::tempdir().expect("a temporary folder");
+    let output = std::process::Command::new(support::binary("skiff")).arg("--root").arg(room.path()).args(["run", "--dry-run", "base", "true"]).output().expect("skiff runs");
+    let pruned = std::process::Command::new(support::binary("skiff")).arg("--root").arg(room.path()).args(["system", "prune", "-f"]).output().expect("skiff runs");
+    assert!(output.status.success() && pruned.status.success(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).expect("it is text");
+    let lines: Vec<&str> = printed.lines().collect();
+    let today: Vec<(String, String)> = lines.chunks(2).map(|pair| {
+        let name = pair[0].split_whitespace().nth(1).unwrap_or_default();
+        (name.to_owned(), pair[1].trim().to_owned())
+    }).collect();
+    let recorded: Vec<(String, String)> = recorded.into_iter().map(|s| (s.name, s.calls)).collect();
+    assert_eq!(recorded, today, "record book/recorded/skiff-run.txt again, in the lab: yes '' | skiff run --rm --step base true");
 }
 
 #[test]

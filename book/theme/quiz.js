@@ -233,7 +233,7 @@
             sum.textContent = `${done.length} of ${asked.length} answered, ${right.length} right.`;
             missed.disabled = done.length === right.length;
             over.disabled = done.length === 0;
-            body.replaceChildren(...Object.entries(objectives).filter(([id]) => asked.some((q) => q.objective === id)).map(([id, text]) => {
+            body.replaceChildren(...objectives.filter(([id]) => asked.some((q) => q.objective === id)).map(([id, text]) => {
                 const of = asked.filter((q) => q.objective === id);
                 const good = of.filter((q) => q.outcome?.right).length;
                 return make('tr', {}, make('td', {}, text), make('td', {}, `${good} of ${of.length}`));

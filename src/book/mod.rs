@@ -13,9 +13,12 @@ mod lesson;
 pub mod plan;
 mod preprocess;
 mod quiz;
+pub mod quote;
+mod serve;
 mod sheet;
 pub mod terms;
 
 pub use driver::build;
 pub use error::BookError;
 pub use preprocess::{Drydock, preprocess};
+pub use serve::{listen, serve};

@@ -29,9 +29,8 @@ pub fn section(chapter: &Chapter, values: &Values) -> Result<String, BookError> 
         let _ = write!(text, "\n### Question {} {{#q-{}}}\n\n", number + 1, question.id);
         text.push_str(&quiz.one(question)?);
     }
-    let objectives: serde_json::Map<String, serde_json::Value> =
-        chapter.lesson.front.objectives.iter().map(|o| (o.id.clone(), o.text.clone().into())).collect();
-    let _ = write!(text, "\n<div class=\"result\" data-objectives=\"{}\"></div>\n\n", escaped(&serde_json::Value::Object(objectives).to_string()));
+    let objectives: Vec<(&str, &str)> = chapter.lesson.front.objectives.iter().map(|o| (o.id.as_str(), o.text.as_str())).collect();
+    let _ = write!(text, "\n<div class=\"result\" data-objectives=\"{}\"></div>\n\n", escaped(&serde_json::json!(objectives).to_string()));
     Ok(text)
 }
 

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// What any shell has, and what says nothing of the chapter.
-const EVERYDAY: [&str; 20] = [
-    "exit", "cd", "echo", "for", "if", "while", "do", "done", "then", "fi", "else", "sleep", "cat", "ls", "rm", "test", "true", "printf", "mkdir", "wait",
+const EVERYDAY: [&str; 22] = [
+    "exit", "sh", "bash", "cd", "echo", "for", "if", "while", "do", "done", "then", "fi", "else", "sleep", "cat", "ls", "rm", "test", "true", "printf", "mkdir", "wait",
 ];
 
 /// A chapter's sheet.
@@ -80,7 +80,7 @@ pub fn all(course: &Course, terms: &Terms) -> Result<String, BookError> {
     let mut text = String::new();
     for folder in &course.folders {
         let chapter = course.chapter(folder)?;
-        let _ = write!(text, "## [{}]({}.md)\n\n{}\n", chapter.lesson.front.title, chapter.slug(), one(course, terms, &chapter)?);
+        let _ = write!(text, "## {}\n\n[Read the chapter]({}.md)\n\n{}\n", chapter.lesson.front.title, chapter.slug(), one(course, terms, &chapter)?);
     }
     Ok(text)
 }
