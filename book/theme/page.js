@@ -4,16 +4,19 @@
 (() => {
     document.getElementById('mdbook-menu-bar')?.setAttribute('role', 'banner');
 
-    const toggle = document.getElementById('mdbook-sidebar-toggle');
-    if (toggle) {
-        toggle.setAttribute('role', 'button');
-        toggle.tabIndex = 0;
-        toggle.addEventListener('keydown', (event) => {
-            if (event.key === 'Enter' || event.key === ' ') {
-                event.preventDefault();
-                toggle.click();
-            }
-        });
+    // mdBook has a label there, which takes no focus.
+    const label = document.getElementById('mdbook-sidebar-toggle');
+    const anchor = document.getElementById('mdbook-sidebar-toggle-anchor');
+    if (label && anchor) {
+        const button = document.createElement('button');
+        button.type = 'button';
+        for (const name of ['id', 'class', 'title', 'aria-label', 'aria-controls', 'aria-expanded']) {
+            button.setAttribute(name, label.getAttribute(name) || '');
+        }
+        button.append(...label.childNodes);
+        button.addEventListener('click', () => anchor.click());
+        anchor.addEventListener('change', () => button.setAttribute('aria-expanded', String(anchor.checked)));
+        label.replaceWith(button);
     }
 
     // A table's corner that heads nothing is no heading.

@@ -105,7 +105,8 @@ fn blocks(markdown: &str) -> String {
                 page.push_str(&figure(alt, &block.join("\n")));
                 continue;
             }
-            "output" => page.push_str("```text"),
+            // The highlighter has no Dockerfiles, and would complain of each.
+            "output" | "dockerfile" => page.push_str("```text"),
             "sh" if info.trim() == "sh second" => page.push_str("<figcaption>In a second terminal:</figcaption>\n\n```sh"),
             _ => page.push_str(line),
         }
