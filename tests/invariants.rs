@@ -190,7 +190,8 @@ fn unsafe_lives_in_kernel() {
     let mut broken = Vec::new();
     for source in sources().iter().filter(|s| s.module() != "kernel") {
         for (number, line) in source.code() {
-            let words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+            // A hyphen makes another word of it, such as one of a page's content policy.
+            let words = line.split(|c: char| !(c.is_alphanumeric() || "_-".contains(c)));
             if words.into_iter().any(|w| w == "unsafe") || line.contains("allow(unsafe_code)") {
                 broken.push(format!("{}:{number}: {}", source.name, line.trim()));
             }

@@ -180,7 +180,7 @@ fn a_terminal_in_the_lab_is_one_and_the_lab_ends_with_its_last() {
     let mut child = session::start(lab.command(&[]).env("TERM", "xterm"), slave).expect("drydock runs");
     let mut screen = std::fs::File::from(master);
     let first = support::read_until(&mut screen, "(drydock)", LONG);
-    assert!(first.contains("VM or container"), "the first page of the course: {first}");
+    assert!(first.contains("Why Docker"), "the first page of the course: {first}");
     // The last line comes from the very process that is to be interrupted: a Ctrl-C that meets the
     // shell while it forks leaves both reading.
     screen.write_all(b"stty size; tty; sh -c 'echo reading; exec cat'\r").expect("typed");
