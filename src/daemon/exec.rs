@@ -9,7 +9,7 @@ use super::order::{Command, Order};
 use super::stream::{Client, Wanted, hijack, part, read, typed};
 use super::Daemon;
 use crate::engine::container::Status;
-use crate::engine::{find::fresh_id, life, pause};
+use crate::engine::{enter, find::fresh_id, life, pause};
 use crate::kernel::readiness::watched;
 use crate::kernel::pty::set_size;
 use serde::Deserialize;
@@ -95,17 +95,16 @@ pub(super) async fn create(daemon: &Arc<Daemon>, mut asked: Asked, id: &str) -> 
     }
     let command = wanted.cmd.filter(|c| !c.is_empty()).ok_or_else(|| Fault::bad("No exec command specified"))?;
     let id = fresh_id()?;
-    let command = Command {
-        container: container.id().to_owned(),
-        id: id.clone(),
+    let request = enter::Request {
         command,
         env: wanted.env.unwrap_or_default(),
         workdir: Some(wanted.working_dir).filter(|w| !w.is_empty()).map(Into::into),
         user: Some(wanted.user).filter(|u| !u.is_empty()),
         tty: wanted.tty,
         privileged: wanted.privileged,
-        input: wanted.attach_stdin,
+        id: id.clone(),
     };
+    let command = Command { container: container.id().to_owned(), request, input: wanted.attach_stdin };
     let streams = (wanted.attach_stdin, wanted.attach_stdout, wanted.attach_stderr);
     daemon.execs.add(&id, Exec { command, streams, running: false, pid: 0, code: None, terminal: None, size: wanted.console_size, number: 0 });
     json(201, &json!({ "Id": id }))
@@ -131,17 +130,18 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, asked: Asked, id: &str, what: &
 }
 
 fn document(id: &str, exec: &Exec) -> serde_json::Value {
-    let (entrypoint, arguments) = exec.command.command.split_first().map_or((String::new(), Vec::new()), |(e, a)| (e.clone(), a.to_vec()));
+    let Command { container, request, .. } = &exec.command;
+    let (entrypoint, arguments) = request.command.split_first().map_or((String::new(), Vec::new()), |(e, a)| (e.clone(), a.to_vec()));
     json!({
         "ID": id,
         "Running": exec.running,
         "ExitCode": exec.code,
-        "ProcessConfig": { "tty": exec.command.tty, "entrypoint": entrypoint, "arguments": arguments, "privileged": exec.command.privileged, "user": exec.command.user.clone().unwrap_or_default() },
+        "ProcessConfig": { "tty": request.tty, "entrypoint": entrypoint, "arguments": arguments, "privileged": request.privileged, "user": request.user.clone().unwrap_or_default() },
         "OpenStdin": exec.streams.0,
         "OpenStdout": exec.streams.1,
         "OpenStderr": exec.streams.2,
         "CanRemove": exec.code.is_some(),
-        "ContainerID": exec.command.container,
+        "ContainerID": container,
         "DetachKeys": "",
         "Pid": exec.pid,
     })
@@ -160,10 +160,11 @@ async fn start(daemon: &Arc<Daemon>, mut asked: Asked, id: &str, exec: Exec) -> 
     if exec.running || exec.code.is_some() {
         return Err(Fault::new(409, format!("Error: Exec command {id} is already running")));
     }
-    let tty = wanted.tty.unwrap_or(false) || exec.command.tty;
+    let tty = wanted.tty.unwrap_or(false) || exec.command.request.tty;
     let container = find(daemon, &exec.command.container).await.map_err(|_| Fault::new(409, format!("container {} is not running", exec.command.container)))?;
     life::process(&container).map_err(|_| Fault::new(409, format!("container {} is not running", container.id())))?;
-    let command = Command { tty, input: exec.command.input && !wanted.detach, ..exec.command.clone() };
+    let request = enter::Request { tty, ..exec.command.request.clone() };
+    let command = Command { request, input: exec.command.input && !wanted.detach, ..exec.command.clone() };
     daemon.execs.change(id, |e| e.running = true);
     let started = async {
         let mut worker = Worker::start(daemon, &Order::Exec(command)).await?;

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What is to be done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,20 +46,8 @@ pub enum Order {
 pub struct Command {
     /// The container's id.
     pub container: String,
-    /// What it is known by.
-    pub id: String,
-    /// The command.
-    pub command: Vec<String>,
-    /// `NAME=value`.
-    pub env: Vec<String>,
-    /// Working directory.
-    pub workdir: Option<PathBuf>,
-    /// User.
-    pub user: Option<String>,
-    /// A terminal.
-    pub tty: bool,
-    /// Every capability.
-    pub privileged: bool,
+    /// What is asked for.
+    pub request: enter::Request,
     /// Its standard input is wanted.
     pub input: bool,
 }
@@ -125,17 +113,9 @@ fn begin(root: &Path, id: &str, attach: bool, input: bool) -> Result<(Value, Vec
 
 fn exec(root: &Path, asked: &Command, socket: &OwnedFd) -> Result<(Value, Vec<OwnedFd>), Fault> {
     let container = Container::find(root, &asked.container)?;
-    let request = enter::Request {
-        command: asked.command.clone(),
-        env: asked.env.clone(),
-        workdir: asked.workdir.clone(),
-        user: asked.user.clone(),
-        tty: asked.tty,
-        privileged: asked.privileged,
-        id: asked.id.clone(),
-    };
+    let request = &asked.request;
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
-    if !asked.tty {
+    if !request.tty {
         let (read, write) = if asked.input { relay::pipe()? } else { null()? };
         theirs.push(read);
         ours.push(write);
@@ -145,13 +125,13 @@ fn exec(root: &Path, asked: &Command, socket: &OwnedFd) -> Result<(Value, Vec<Ow
             ours.push(read);
         }
     }
-    let started = enter::enter(&container, &request, theirs, &Host::read()?)?;
+    let started = enter::enter(&container, request, theirs, &Host::read()?)?;
     ours.extend(started.terminal);
     answer(socket, &json!({ "pid": started.process.pid() }), &ours)?;
     // The other ends are the daemon's alone: the command sees it when they are closed.
     drop(ours);
     let code = exit_code(started.process.ended().map_err(Error::from)?);
-    enter::ended(&container, &request, code);
+    enter::ended(&container, request, code);
     // A zombie in the container's pid namespace would keep its process 1 from ending.
     reap_any()?;
     Ok((json!({ "code": code }), Vec::new()))
