@@ -153,13 +153,32 @@ fn the_quiz_reads_a_pipe_explains_a_choice_and_ends_with_its_input() {
 fn under_sudo_what_is_written_belongs_to_the_learner() {
     require!(Root);
     let room = Room::new();
-    stdout(room.drydock(&["start", "namespaces/hostname"]).env("SUDO_UID", "65534").env("SUDO_GID", "65534"));
+    stdout(room.drydock(&["start", "why-docker/moving-day"]).env("SUDO_UID", "65534").env("SUDO_GID", "65534"));
     let all = walk(&room.path().join("drydock"));
-    assert!(all.iter().any(|p| p.ends_with("progress.json")) && all.iter().any(|p| p.ends_with("work")), "{all:?}");
+    assert!(all.iter().any(|p| p.ends_with("progress.json")) && all.iter().any(|p| p.ends_with("office")), "{all:?}");
     for path in all {
         let about = std::fs::symlink_metadata(&path).expect("it is there");
         assert_eq!((about.uid(), about.gid()), (65534, 65534), "{}", path.display());
     }
+}
+
+#[test]
+fn what_an_exercise_starts_with_is_laid_out_and_a_script_may_be_run() {
+    use std::os::unix::fs::PermissionsExt;
+    let (mut built_in, mut from_a_folder) = (Vec::new(), Vec::new());
+    for (course, seen) in [(None, &mut built_in), (Some(support::source()), &mut from_a_folder)] {
+        let room = Room::new();
+        let mut start = room.drydock(&["start", "why-docker/moving-day"]);
+        start.envs(course.map(|folder| ("DRYDOCK_COURSE", folder)));
+        stdout(&mut start);
+        for entry in std::fs::read_dir(room.path().join("drydock/work/why-docker-moving-day")).expect("its folder").flatten() {
+            let mode = entry.metadata().expect("it is there").permissions().mode() & 0o111;
+            seen.push((entry.file_name().into_string().expect("text"), mode != 0));
+        }
+        seen.sort();
+    }
+    assert_eq!(built_in, [("count-crates".into(), true), ("office".into(), true), ("rates.conf".into(), false)]);
+    assert_eq!(from_a_folder, built_in);
 }
 
 fn walk(top: &std::path::Path) -> Vec<PathBuf> {

@@ -2,7 +2,7 @@
 
 use super::Error;
 use include_dir::{Dir, include_dir};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 static LESSONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/lessons");
 static EXERCISES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/exercises");
@@ -47,26 +47,18 @@ impl Content {
         names
     }
 
-    /// Writes the files of a folder below `path` into `to`: what an exercise starts with.
-    pub fn copy_to(&self, path: &str, to: &Path) -> std::io::Result<()> {
+    /// The files right in a folder, each with its name: what an exercise starts with. None where there is
+    /// no such folder.
+    pub fn files(&self, path: &str) -> std::io::Result<Vec<(PathBuf, Vec<u8>)>> {
         match self {
             Content::Embedded => {
-                if let Some(dir) = embedded(path).and_then(|(dir, rest)| dir.get_dir(rest)) {
-                    for file in dir.files() {
-                        if let Some(name) = file.path().file_name() {
-                            std::fs::write(to.join(name), file.contents())?;
-                        }
-                    }
-                }
-                Ok(())
+                let dir = embedded(path).and_then(|(dir, rest)| dir.get_dir(rest));
+                let files = dir.into_iter().flat_map(Dir::files);
+                Ok(files.filter_map(|f| Some((f.path().file_name()?.into(), f.contents().to_vec()))).collect())
             }
             Content::Folder(folder) => {
-                for entry in std::fs::read_dir(folder.join(path)).into_iter().flatten().flatten() {
-                    if entry.path().is_file() {
-                        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
-                    }
-                }
-                Ok(())
+                let entries = std::fs::read_dir(folder.join(path)).into_iter().flatten().flatten();
+                entries.filter(|e| e.path().is_file()).map(|e| Ok((e.file_name().into(), std::fs::read(e.path())?))).collect()
             }
         }
     }

@@ -86,6 +86,17 @@ impl Home {
         });
         written.inspect_err(|_| drop(std::fs::remove_file(&aside))).or_sys_with(what)
     }
+
+    /// Writes a file that an exercise starts with. The course that is built in knows no modes: a script is
+    /// told by its first two bytes (execve(2)), and may be run.
+    pub fn lay_out(&self, path: &Path, bytes: &[u8]) -> Result<(), SysError> {
+        use std::os::unix::fs::PermissionsExt;
+        self.write(path, bytes)?;
+        if bytes.starts_with(b"#!") {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).or_sys_with(|| format!("make {} executable", path.display()))?;
+        }
+        Ok(())
+    }
 }
 
 /// The home folder of a user, from /etc/passwd.

@@ -109,7 +109,8 @@ pub fn begin(desk: &mut Desk, id: &str) -> Result<(), Box<dyn Explain>> {
     let file = desk.course.exercise_file(id).map_err(boxed)?;
     let start = file.replace("/exercise.yaml", "/start");
     let work = desk.progress.work(id);
-    desk.course.content.copy_to(&start, &work).or_sys_with(|| format!("lay out {}", work.display())).map_err(boxed)
+    let files = desk.course.content.files(&start).or_sys_with(|| format!("read {start}")).map_err(boxed)?;
+    files.iter().try_for_each(|(name, bytes)| desk.progress.home.lay_out(&work.join(name), bytes)).map_err(boxed)
 }
 
 /// Shows the part where the learner is, and what comes next.
