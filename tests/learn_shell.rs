@@ -94,3 +94,16 @@ fn a_reset_ends_what_the_learner_started_and_spares_the_shell() {
     assert_eq!(std::fs::read_dir(&work).expect("the folder").count(), 0);
     assert_eq!(typist.line("echo still here").expect("a prompt"), "still here\n");
 }
+
+#[test]
+fn a_shell_whose_terminal_closes_ends_also_in_the_middle_of_a_loop() {
+    let room = Room::new();
+    let mut typist = shell(&room, &[]);
+    typist.line("echo $$ > pid").expect("a prompt");
+    let pid: i32 = stdout(room.command("sh").args(["-c", "cat drydock/work/*/pid"]).current_dir(room.path())).trim().parse().expect("a number");
+    let held = drydock::kernel::pidfd::Pidfd::open(pid).expect("it runs");
+    // Most of the time it is not the shell that is in front when the terminal goes.
+    typist.last_line("until false; do sleep 0.2; done").expect("it stays");
+    drop(typist);
+    assert!(support::readable(&held, std::time::Duration::from_secs(10)), "the shell is still there");
+}

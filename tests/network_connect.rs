@@ -25,6 +25,38 @@ fn refuses(room: &Room, words: &[&str], line: &str) {
     assert_eq!((code, err.lines().next().unwrap_or_default()), (Some(1), line), "skiff {}", words.join(" "));
 }
 
+/// A connection over `red` that its other end never closes: what `far` has sent is never acknowledged, so
+/// the kernel goes on sending when it is no more. Gives the host's end of `far`'s cable.
+fn unclosed(room: &Room, far: &str) -> std::path::PathBuf {
+    exec(room, far, "until netstat -tln | grep -q :5000; do sleep 0.1; done");
+    let near = ["run", "-d", "--name", "near", "--network", "red", "base", "sh", "-c", "nc far 5000 >/tmp/heard; exec sleep 1000"];
+    stdout(&mut room.skiff(&near));
+    exec(room, "near", "until [ -s /tmp/heard ]; do sleep 0.1; done");
+    stdout(&mut room.skiff(&["network", "disconnect", "red", "near"]));
+    let id = stdout(&mut room.skiff(&["inspect", "-f", "{{.Id}}", far]));
+    let cable = std::path::PathBuf::from(format!("/sys/class/net/ve{}0", &id[..12]));
+    assert!(cable.exists(), "{}", cable.display());
+    stdout(&mut room.skiff(&["rm", "-f", "near", far]));
+    cable
+}
+
+#[test]
+fn a_connection_that_nobody_closed_keeps_no_cable() {
+    require!(Root);
+    let room = furnished();
+    let far = ["--name", "far", "--network", "red", "base", "nc", "-ll", "-p", "5000", "-e", "yes"];
+    stdout(&mut room.skiff(&[&["run", "-d"], far.as_slice()].concat()));
+    let cable = unclosed(&room, "far");
+    assert!(!cable.exists(), "{}", cable.display());
+    // Whoever waits for a container in the foreground is not kept waiting: then it goes with the network.
+    let mut run = room.skiff(&[&["run"], far.as_slice()].concat()).stderr(std::process::Stdio::null()).spawn().expect("skiff runs");
+    stdout(&mut room.command("sh").args(["-c", "until skiff exec far true 2>/dev/null; do sleep 0.1; done"]));
+    let cable = unclosed(&room, "far");
+    run.wait().expect("it is our child");
+    stdout(&mut room.skiff(&["network", "rm", "red"]));
+    assert!(!cable.exists(), "{}", cable.display());
+}
+
 #[test]
 fn a_running_container_is_connected_to_a_network_and_taken_out_again() {
     require!(Root);

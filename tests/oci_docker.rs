@@ -68,7 +68,7 @@ fn a_container_that_docker_started_by_skiff_is_entered_limited_paused_and_stoppe
     stdout(&mut chain.run(&["-d", "--name", "web", "-m", "64m", "--pids-limit", "20", "base", "sh", "-c", "echo begun; exec sleep 1000"]));
     assert_eq!(text(&["logs", "web"]), "begun\n");
     assert_eq!(outcome(&mut chain.docker(&["exec", "web", "sh", "-c", "hostname >/dev/null; exit 3"])).0, Some(3));
-    let limit = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null";
+    let limit = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; true";
     assert_eq!(text(&["exec", "web", "sh", "-c", limit]), "67108864\n");
     let pid = text(&["inspect", "-f", "{{.State.Pid}}", "web"]);
     assert_eq!(std::fs::read_to_string(format!("/proc/{}/comm", pid.trim())).expect("it runs"), "sleep\n");

@@ -35,7 +35,18 @@ pub fn start(command: &mut Command, slave: OwnedFd) -> Result<Child, SysError> {
 /// Has the kernel kill `command`'s process when the calling thread ends, however it ends
 /// (PR_SET_PDEATHSIG, set between fork and exec).
 pub fn ends_with_us(command: &mut Command) {
-    let ask = || super::pidfd::die_with_parent(Signal::SIGKILL).map_err(|e| std::io::Error::from(e.errno));
+    gets_at_our_end(command, Signal::SIGKILL);
+}
+
+/// Has the kernel hang up on `command`'s process when the calling thread ends: an interactive shell then
+/// ends too, whatever it is doing, which the hang-up of its terminal does not reach while another process
+/// group is in front.
+pub fn hangs_up_with_us(command: &mut Command) {
+    gets_at_our_end(command, Signal::SIGHUP);
+}
+
+fn gets_at_our_end(command: &mut Command, signal: Signal) {
+    let ask = move || super::pidfd::die_with_parent(signal).map_err(|e| std::io::Error::from(e.errno));
     // SAFETY: between fork and exec it makes one system call; memory is asked for only to name a
     // failure, in a child that then writes the errno and exits.
     unsafe { command.pre_exec(ask) };

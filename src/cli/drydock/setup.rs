@@ -3,7 +3,7 @@
 use super::{Desk, Outcome, boxed};
 use crate::cli::out;
 use crate::course::Course;
-use crate::kernel::OrSys;
+use crate::kernel::{OrSys, session};
 use crate::learn::doctor::{Report, Spot, spot};
 use crate::learn::shell;
 use clap::{Args, Subcommand};
@@ -115,6 +115,7 @@ pub fn shell(desk: &mut Desk) -> Outcome {
     desk.progress.release();
     println!("A shell to work in; `skiff` and `drydock` are on its PATH. `exit` leaves it.");
     let witness = crate::check::witness::Witness::start(&desk.progress.home.folder.join("witness.jsonl"));
+    session::hangs_up_with_us(&mut command);
     let status = command.status().or_sys("start a shell").map_err(boxed)?;
     drop(witness);
     Ok(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1))

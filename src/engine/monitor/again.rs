@@ -4,6 +4,7 @@ use super::{Monitor, Running};
 use crate::engine::container::Container;
 use crate::engine::error::Error;
 use crate::engine::host::Host;
+use crate::engine::network::join;
 use crate::engine::{life, run, start};
 use crate::kernel::{OrSys, SysError, pidfd};
 use nix::errno::Errno;
@@ -60,6 +61,7 @@ impl Monitor<'_> {
     /// The container's life is over.
     fn over(&mut self, code: i32) -> Option<Running> {
         self.end_watch();
+        join::unplug(&self.prepared.container.record.endpoints);
         let _ = run::finish(&mut self.prepared.container, code);
         None
     }

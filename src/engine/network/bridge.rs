@@ -1,6 +1,6 @@
 //! The bridge of a network on the host, made when it is first needed, and again after a reboot.
 
-use super::{DEFAULT, Error, Network, beside, filter};
+use super::{DEFAULT, Error, Network, beside, endpoint, filter};
 use crate::kernel::address::{self, Net};
 use crate::kernel::netlink::Socket;
 use crate::kernel::link::{self, Mac};
@@ -128,6 +128,12 @@ fn forward_no_more(root: &Path) -> Result<(), Error> {
 pub(super) fn remove(root: &Path, network: &Network) -> Result<(), Error> {
     let socket = Socket::route()?;
     if let Some(found) = link::named(&socket, &network.bridge)? {
+        // A connection that its other end did not close in time keeps the namespace of a container that
+        // has ended, and in it the cable, until TCP gives up after a minute or more (tcp(7), tcp_orphan_retries).
+        for cable in link::list(&socket)?.iter().filter(|l| l.master == Some(found.index) && endpoint::is_cable(&l.name)) {
+            // Gone meanwhile is as well.
+            let _ = link::remove(&socket, cable);
+        }
         link::remove(&socket, &found)?;
     }
     beside::forget(&network.bridge)?;

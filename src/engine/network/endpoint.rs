@@ -113,3 +113,8 @@ fn free(networks: &Networks, network: &Network) -> impl Iterator<Item = Ipv4Addr
     let all = u32::from(subnet.first()) + 1..u32::from(subnet.broadcast());
     all.map(Ipv4Addr::from).filter(move |a| *a != gateway && !taken.contains(a))
 }
+
+/// True for the host's end of a cable of ours, by its name.
+pub(super) fn is_cable(link: &str) -> bool {
+    link.strip_prefix("ve").is_some_and(|id| id.len() == 13 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+}
