@@ -97,7 +97,7 @@ impl Picture {
     /// What is left of a case, once the kernel has had at most `patience` to end namespaces and groups.
     pub fn left(&self, files: &[PathBuf], containers: &[String], patience: Duration) -> Vec<String> {
         let end = Instant::now() + patience;
-        let of_engines = |l: &str| l.starts_with("cgroup ") && (l.contains("/skiff/") || l.contains("/skiff-oci/"));
+        let of_engines = |l: &str| l.starts_with("cgroup ") && ["skiff", "skiff-oci"].iter().any(|top| l.contains(&format!("/{top}/")) || l.ends_with(&format!("/{top}")));
         let of_others = |l: &str| of_engines(l) && !containers.iter().any(|id| l.contains(id.as_str()));
         loop {
             let now = Self::take(files);
