@@ -173,6 +173,19 @@ fn a_second_process_joins_the_first_in_its_namespaces_and_cgroup_and_outlives_wh
 }
 
 #[test]
+fn a_container_whose_config_names_no_cgroup_leaves_none() {
+    require!(Root, Tool("busybox"));
+    let mut bundle = Bundle::shell("exec sleep 1000");
+    bundle.config["linux"].as_object_mut().expect("an object").remove("cgroupsPath");
+    let group = support::controller("pids").expect("some controller").join("skiff-oci");
+    let id = bundle.room.path().file_name().expect("a name").to_string_lossy().into_owned();
+    assert_eq!(past(&mut bundle.made(&["create", &id])).0, Some(0));
+    assert!(exists(&group.join(&id)));
+    stdout(&mut bundle.oci(&["delete", "--force", &id]));
+    assert!(!exists(&group), "{}", group.display());
+}
+
+#[test]
 fn hooks_run_at_their_points_with_the_state_on_standard_input_and_one_that_fails_undoes_all() {
     require!(Root, Tool("busybox"));
     let mut bundle = Bundle::shell("exit 3");

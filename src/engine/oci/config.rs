@@ -9,6 +9,9 @@ use super::state::{check_id, document};
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use std::path::{Component, Path, PathBuf};
 
+/// Above the cgroups of containers whose config names none.
+pub(super) const TOP: &str = "skiff-oci";
+
 /// A bundle as `create` finds it.
 #[derive(Debug)]
 pub struct Bundle {
@@ -129,7 +132,7 @@ pub fn cgroup(spec: &Spec, id: &str, systemd: bool) -> Result<String, Error> {
         return Err(by_systemd("--systemd-cgroup"));
     }
     let Some(path) = spec.linux().as_ref().and_then(|l| l.cgroups_path().clone()).filter(|p| !p.as_os_str().is_empty()) else {
-        return Ok(format!("skiff-oci/{id}"));
+        return Ok(format!("{TOP}/{id}"));
     };
     let text = path.to_string_lossy();
     if !path.is_absolute() && text.matches(':').count() == 2 {

@@ -4,6 +4,7 @@
 //! Each call finds the container by its folder, looks what the kernel says of its process, and acts; two
 //! at once take turns by a lock on the folder (flock(2)).
 
+use super::config;
 use super::console::reach;
 use super::error::Error;
 use super::hooks;
@@ -105,7 +106,8 @@ pub fn delete(folder: &Folder, force: bool, told: &mut dyn FnMut(String)) -> Res
     Ok(())
 }
 
-/// Ends what still runs in it and takes its cgroup away. The cgroups above are somebody else's.
+/// Ends what still runs in it and takes its cgroup away. The cgroups above are somebody else's, unless the
+/// config named none.
 pub(super) fn undo(folder: &Folder) -> Result<(), Error> {
     let group = folder.cgroup()?;
     if let Some(process) = folder.process() {
@@ -120,7 +122,8 @@ pub(super) fn undo(folder: &Folder) -> Result<(), Error> {
         group.kill()?;
         group.wait_empty(Duration::from_secs(10))?;
     }
-    Ok(group.remove_alone()?)
+    let ours = group.name().split('/').next() == Some(config::TOP);
+    Ok(if ours { group.remove()? } else { group.remove_alone()? })
 }
 
 /// Waits for the end of a process, whoever's child it is.
