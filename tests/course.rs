@@ -176,5 +176,4 @@ fn a_false_verdict_is_seen_in_the_matrix_and_in_the_exit_code() {
     assert_eq!(code, Some(1), "{text}");
     let ways = if nix::unistd::geteuid().is_root() { 2 } else { 1 };
     assert_eq!(text.matches("1   1   0/1").count(), ways, "{text}");
-    assert!(text.contains(&format!(", {ways} false\n")), "{text}");
 }

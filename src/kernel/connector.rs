@@ -10,6 +10,7 @@ use super::pidfd::own;
 use super::{OrSys, SysError};
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 const NETLINK_CONNECTOR: i32 = 11;
 const CN_IDX_PROC: u32 = 1;
@@ -44,8 +45,8 @@ pub enum Event {
     Lost,
 }
 
-/// The longest that the kernel's answer to the request is waited for, in milliseconds.
-const PATIENCE: u16 = 300;
+/// The longest that the kernel's answer to the request is waited for, however many events come before it.
+const PATIENCE: Duration = Duration::from_millis(300);
 /// Bytes of events that may wait to be read: some ten thousand.
 const ROOM: usize = 4 << 20;
 
@@ -105,9 +106,12 @@ impl AsFd for Connector {
 /// True when the kernel says that it will tell. Its answer goes to all who listen; ours carries the
 /// number that we asked with, plus one. Events that come before it are of no interest yet.
 fn answered(socket: &OwnedFd) -> bool {
-    use nix::poll::{PollFd, PollFlags, poll};
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     let mut buffer = [0u8; 1024];
-    while poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], PATIENCE).is_ok_and(|n| n > 0) {
+    let end = Instant::now() + PATIENCE;
+    let left = || PollTimeout::try_from(end.saturating_duration_since(Instant::now())).unwrap_or(PollTimeout::ZERO);
+    // On a machine where something begins or ends all the time, an event is always there to be read.
+    while Instant::now() < end && poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], left()).is_ok_and(|n| n > 0) {
         let Ok(n) = nix::unistd::read(socket, &mut buffer) else { continue };
         let number = |at: usize| Some(u32::from_ne_bytes(buffer[..n].get(at..at + 4)?.try_into().ok()?));
         // cn_msg's ack; then the event, PROC_EVENT_NONE, whose own field is an errno.
