@@ -7,7 +7,7 @@
 
 use super::config::{self, Bundle};
 use super::error::{Error, refused};
-use super::state::{Folder, Kept, State, Status, put};
+use super::state::{Folder, Kept, State, put};
 use super::{console, hooks, life};
 use crate::engine::hold::{Held, Outliving, spawn_outliving};
 use crate::engine::host::{Host, layout};
@@ -99,17 +99,11 @@ pub fn create(wanted: &Wanted) -> Result<Created, Error> {
         Err(error) => {
             // What is told is why it could not be made; that something of it stays would be said by `delete`.
             let _ = life::undo(&folder);
-            let _ = poststop(&folder, &bundle.spec);
+            let _ = life::poststop(&folder, &bundle.spec);
             folder.remove();
             Err(error)
         }
     }
-}
-
-fn poststop(folder: &Folder, spec: &Spec) -> Result<(), Error> {
-    let list = spec.hooks().as_ref().and_then(|h| h.poststop().clone()).unwrap_or_default();
-    let state = State { status: Status::Stopped, pid: Some(0), ..State::creating(&folder.kept.id, &folder.kept.bundle, spec) };
-    Ok(hooks::run("poststop", &list, &state)?)
 }
 
 /// A cgroup that others are in is theirs: its limits would be ours, and our end would be theirs.
@@ -173,22 +167,27 @@ fn note(wanted: &Wanted, spec: &Spec, folder: &mut Folder, held: &Held) -> Resul
     folder.kept.pid = held.process.pid();
     folder.kept.started = proc::Process::open(held.process.pid())?.start()?;
     folder.write()?;
+    hand_over(held, spec.process().as_ref(), wanted.console_socket.as_deref(), wanted.pid_file.as_deref())
+}
+
+/// Hands over what others wait for: the terminal, in the size that its process is to find, and the pid.
+pub(super) fn hand_over(held: &Held, process: Option<&Process>, console_socket: Option<&Path>, pid_file: Option<&Path>) -> Result<(), Error> {
     if let Some(terminal) = &held.terminal {
-        if let Some(process) = spec.process() {
+        if let Some(process) = process {
             resize(process, terminal)?;
         }
-        if let Some(socket) = &wanted.console_socket {
+        if let Some(socket) = console_socket {
             console::send(socket, b"/dev/pts/0", terminal)?;
         }
     }
-    match &wanted.pid_file {
+    match pid_file {
         Some(path) => Ok(put(path, held.process.pid().to_string().as_bytes())?),
         None => Ok(()),
     }
 }
 
 /// Gives a terminal the size that its process is to find.
-pub(super) fn resize(process: &Process, terminal: &OwnedFd) -> Result<(), SysError> {
+fn resize(process: &Process, terminal: &OwnedFd) -> Result<(), SysError> {
     let Some(size) = process.console_size() else { return Ok(()) };
     let letters = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
     pty::set_size(terminal, Size { rows: letters(size.height()), columns: letters(size.width()) })

@@ -6,9 +6,8 @@
 //! from the container's config.
 //! See it live: `ls -l /proc/PID/ns` of both.
 
-use super::console;
 use super::error::{Error, refused};
-use super::state::{Folder, Status, put};
+use super::state::{Folder, Status};
 use crate::engine::hold::{Held, Outliving, spawn_outliving};
 use crate::engine::input::Input;
 use crate::engine::plan::settle;
@@ -59,21 +58,9 @@ pub fn exec(folder: &Folder, wanted: &Wanted) -> Result<Held, Error> {
     settle(process, false, seccomp::of(&spec, None)?, &mut steps);
     let mut held = spawn_outliving(Outliving { id: &folder.kept.id, cgroup: &folder.kept.cgroup, door: None, preserved: wanted.preserved }, &steps)?;
     held.until_ready(&mut |_| Ok(()))?;
-    note(wanted, &held).inspect_err(|_| drop(held.process.signal(Signal::SIGKILL)))?;
+    let given = super::create::hand_over(&held, Some(process), wanted.console_socket.as_deref(), wanted.pid_file.as_deref());
+    given.inspect_err(|_| drop(held.process.signal(Signal::SIGKILL)))?;
     Ok(held)
-}
-
-fn note(wanted: &Wanted, held: &Held) -> Result<(), Error> {
-    if let Some(terminal) = &held.terminal {
-        super::create::resize(&wanted.process, terminal)?;
-        if let Some(socket) = &wanted.console_socket {
-            console::send(socket, b"/dev/pts/0", terminal)?;
-        }
-    }
-    match &wanted.pid_file {
-        Some(path) => Ok(put(path, held.process.pid().to_string().as_bytes())?),
-        None => Ok(()),
-    }
 }
 
 /// Stays until the process ends: passes signals on, and relays its terminal where it has one. Its exit

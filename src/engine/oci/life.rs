@@ -8,15 +8,16 @@ use super::config;
 use super::console::reach;
 use super::error::Error;
 use super::hooks;
-use super::state::{Folder, State, Status};
+use super::state::{Folder, Status};
 use crate::engine::hold::follow_start;
+use crate::engine::step::StepError;
 use crate::kernel::pidfd::Pidfd;
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 use nix::sys::socket::SockType;
-use oci_spec::runtime::LinuxResources;
+use oci_spec::runtime::{LinuxResources, Spec};
 use std::fs::File;
 use std::time::Duration;
 
@@ -46,8 +47,7 @@ pub fn start(folder: &Folder, told: &mut dyn FnMut(String)) -> Result<(), Error>
     let spec = folder.spec()?;
     let list = spec.hooks().as_ref().and_then(|h| h.poststart().clone()).unwrap_or_default();
     if !list.is_empty() {
-        let state = State { status: Status::Running, pid: Some(folder.kept.pid), ..State::creating(&folder.kept.id, &folder.kept.bundle, &spec) };
-        if let Err(error) = hooks::run("poststart", &list, &state) {
+        if let Err(error) = hooks::run("poststart", &list, &folder.state_in(Status::Running, &spec)) {
             told(super::error::in_full(&error));
         }
     }
@@ -98,12 +98,16 @@ pub fn delete(folder: &Folder, force: bool, told: &mut dyn FnMut(String)) -> Res
         Err(_) if force => return Ok(()),
         Err(error) => return Err(error),
     };
-    let list = spec.hooks().as_ref().and_then(|h| h.poststop().clone()).unwrap_or_default();
-    let state = State { status: Status::Stopped, pid: Some(0), ..State::creating(&folder.kept.id, &folder.kept.bundle, &spec) };
-    if let Err(error) = hooks::run("poststop", &list, &state) {
+    if let Err(error) = poststop(folder, &spec) {
         told(super::error::in_full(&error));
     }
     Ok(())
+}
+
+/// Runs the hooks that follow every end, also that of a container which could not be made.
+pub(super) fn poststop(folder: &Folder, spec: &Spec) -> Result<(), StepError> {
+    let list = spec.hooks().as_ref().and_then(|h| h.poststop().clone()).unwrap_or_default();
+    hooks::run("poststop", &list, &folder.state_in(Status::Stopped, spec))
 }
 
 /// Ends what still runs in it and takes its cgroup away. The cgroups above are somebody else's, unless the
@@ -118,10 +122,7 @@ pub(super) fn undo(folder: &Folder) -> Result<(), Error> {
         gone(&process, Duration::from_secs(10))?;
     }
     let Some(group) = group else { return Ok(()) };
-    if !group.processes().is_empty() {
-        group.kill()?;
-        group.wait_empty(Duration::from_secs(10))?;
-    }
+    group.clear()?;
     let ours = group.name().split('/').next() == Some(config::TOP);
     Ok(if ours { group.remove()? } else { group.remove_alone()? })
 }

@@ -195,9 +195,13 @@ impl Folder {
 
     /// What `state` prints.
     pub fn state(&self) -> Result<State, Error> {
-        let status = self.status();
+        Ok(self.state_in(self.status(), &self.spec()?))
+    }
+
+    /// What it would print where the container is there in its life.
+    pub(super) fn state_in(&self, status: Status, spec: &Spec) -> State {
         let pid = if matches!(status, Status::Stopped | Status::Creating) { 0 } else { self.kept.pid };
-        Ok(State { status, pid: Some(pid), ..State::creating(&self.kept.id, &self.kept.bundle, &self.spec()?) })
+        State { status, pid: Some(pid), ..State::creating(&self.kept.id, &self.kept.bundle, spec) }
     }
 
     /// Its cgroup, if it has one.

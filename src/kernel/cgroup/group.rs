@@ -337,13 +337,17 @@ impl Cgroup {
 
     /// Kills what is in it, waits, and removes it: all that a container leaves of its cgroup.
     pub fn destroy(&self) -> Result<(), Error> {
-        if !self.processes().is_empty() {
-            self.kill()?;
-            if !self.wait_empty(Duration::from_secs(10))? {
-                return Err(Error::StillPopulated { name: self.name.clone(), left: self.processes().len() });
-            }
-        }
+        self.clear()?;
         self.remove()
+    }
+
+    /// Kills what is in it, and waits until nothing is.
+    pub fn clear(&self) -> Result<(), Error> {
+        let empty = self.processes().is_empty() || {
+            self.kill()?;
+            self.wait_empty(Duration::from_secs(10))?
+        };
+        if empty { Ok(()) } else { Err(Error::StillPopulated { name: self.name.clone(), left: self.processes().len() }) }
     }
 
     /// Removes its directories, those that its processes made below it, and the parents in its name
@@ -381,9 +385,7 @@ impl Cgroup {
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(20));
                 }
-                Err(Errno::EBUSY) => {
-                    return Err(Error::StillPopulated { name: self.name.clone(), left: self.processes().len() });
-                }
+                Err(Errno::EBUSY) => return Err(Error::StillPopulated { name: self.name.clone(), left: self.processes().len() }),
                 Err(errno) => return Err(SysError::new(format!("remove {}", directory.display()), errno).into()),
             }
         }
