@@ -1,7 +1,7 @@
 //! An exercise: as it is in its YAML, and as it is for one learner.
 
 use super::Error;
-use super::draws::Draw;
+use super::draws::{Draw, draw_all};
 use super::template::Values;
 use crate::check::Check;
 use serde::Deserialize;
@@ -124,7 +124,7 @@ impl Source {
 
     /// The draws of a learner with this seed.
     pub fn drawn(&self, id: &str, seed: &str) -> BTreeMap<String, serde_json::Value> {
-        self.draws.iter().map(|(name, draw)| (name.clone(), draw.draw(seed, id, name))).collect()
+        draw_all(&self.draws, seed, id)
     }
 
     /// Fills everything in. `values` holds facts, draws and work folder.
