@@ -234,6 +234,12 @@ fn chapter_12_registry_is_as_it_says() {
 }
 
 #[test]
+fn chapter_13_architecture_is_as_it_says() {
+    require!(Root, Tool("curl"), Tool("ps"), Tool("tar"));
+    chapter_holds("13-architecture");
+}
+
+#[test]
 fn chapter_14_compose_is_as_it_says() {
     require!(Root, Tool("curl"));
     chapter_holds("14-compose");
@@ -262,7 +268,7 @@ fn every_chapter_of_the_course_is_typed_here() {
 #[test]
 fn source_that_a_lesson_quotes_is_the_engines_own() {
     let lines = |text: &str| text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect::<Vec<_>>();
-    let folders = ["src/engine", "src/engine/steps", "src/engine/network", "src/compose"].map(|folder| std::fs::read_dir(checkout().join(folder)).expect("it is there"));
+    let folders = ["src/engine", "src/engine/steps", "src/engine/network", "src/compose", "src/daemon"].map(|folder| std::fs::read_dir(checkout().join(folder)).expect("it is there"));
     let files = folders.into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_file());
     let sources: Vec<Vec<String>> = files.map(|p| lines(&std::fs::read_to_string(p).expect("a file"))).collect();
     for folder in &course().folders {
