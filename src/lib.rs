@@ -14,6 +14,7 @@
 //! | [`course`] | lessons, exercises and quizzes: model, loader, lint. |
 //! | [`lab`] | the lab VM: packing, booting, its init and channel. |
 //! | [`learn`] | the learner's side: progress, session, watch, doctor, rendering. |
+//! | [`web`] | pages with a terminal and live checks in them: sessions, tokens, sockets. |
 //! | [`prove`] | the contract every exercise is held to. |
 //! | [`book`] | the mdBook made from the same sources. |
 //! | [`cli`] | both command lines; the only place that prints. |
@@ -31,6 +32,7 @@ pub mod check;
 pub mod course;
 pub mod lab;
 pub mod learn;
+pub mod web;
 pub mod prove;
 pub mod book;
 pub mod cli;

@@ -1,6 +1,7 @@
 // Quizzes: forms out of the questions that stand in the page. Own code and no library, because all that a
 // form needs is in the browser: fieldset, legend, radio, and a live region for what comes of it.
-// Kept in the browser's own store under the question's id; nothing leaves the page.
+// Kept in the browser's own store under the question's id; where the page is served, what was given is told
+// by an event, and live.js passes it on.
 'use strict';
 (() => {
     const KEPT = 'drydock.quiz';
@@ -175,6 +176,7 @@
                 if (given.length === 0) { this.say(make('p', {}, 'Nothing is answered yet.')); return; }
                 const tries = (kept()[this.id]?.tries || 0) + 1;
                 this.answer(given);
+                document.dispatchEvent(new CustomEvent('drydock-given', { detail: { question: this.id, given } }));
                 keep(this.id, { mark: this.root.dataset.mark, given, tries, right: this.outcome.right });
                 this.again.focus();
             });

@@ -11,6 +11,9 @@ static BOOK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/book");
 /// The engine's source, which the book quotes by anchors.
 static ENGINE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/engine");
 
+/// What only served pages have, by the setting that takes it.
+const LIVE: [(&str, &str); 2] = [("output.html.additional-js", "theme/live.js"), ("output.html.additional-css", "theme/live.css")];
+
 /// The text of a file below book/ that the binary carries.
 pub(super) fn carried(path: &str) -> Result<&'static str, BookError> {
     let text = BOOK.get_file(path).and_then(include_dir::File::contents_utf8);
@@ -26,8 +29,17 @@ impl Drop for Aside {
     }
 }
 
+/// Who reads it, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    /// Files in a folder.
+    Files,
+    /// Pages of our server, which know of the learner's progress.
+    Server,
+}
+
 /// Builds the book into `to`. Gives the path of its first page.
-pub fn build(course: Course, to: &Path) -> Result<PathBuf, BookError> {
+pub fn build(course: Course, to: &Path, reader: For) -> Result<PathBuf, BookError> {
     let told = |e: mdbook_preprocessor::errors::Error| BookError::Mdbook(format!("{e:#}"));
     let aside = Aside(std::env::temp_dir().join(format!("drydock-book-{}", std::process::id())));
     let root = aside.0.join("book");
@@ -37,6 +49,13 @@ pub fn build(course: Course, to: &Path) -> Result<PathBuf, BookError> {
     let mut config: mdbook_preprocessor::config::Config = text.parse().map_err(told)?;
     // The preprocessor is put in as a value; as a command it would run a second time.
     config.set("preprocessor", serde_json::json!({})).map_err(told)?;
+    if reader == For::Server {
+        for (setting, file) in LIVE {
+            let mut files: Vec<String> = config.get(setting).map_err(told)?.unwrap_or_default();
+            files.push(file.into());
+            config.set(setting, files).map_err(told)?;
+        }
+    }
     let to = std::path::absolute(to).or_sys_with(|| format!("find {}", to.display()))?;
     config.build.build_dir.clone_from(&to);
     let mut book = MDBook::load_with_config(&root, config).map_err(told)?;

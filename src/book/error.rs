@@ -15,9 +15,12 @@ pub enum BookError {
     /// mdBook says no.
     #[error("cannot build the book: {0}")]
     Mdbook(String),
-    /// Another program listens at this address.
-    #[error("cannot listen on {0}: EADDRINUSE")]
-    PortTaken(std::net::SocketAddr),
+    /// A live book is one learner's own.
+    #[error("a live book is not served at {0}")]
+    NotAlone(std::net::SocketAddr),
+    /// It cannot be served.
+    #[error(transparent)]
+    Web(#[from] crate::web::WebError),
     /// Nothing here opens a page.
     #[error("cannot open a browser on {}", page.display())]
     NoBrowser {
@@ -31,7 +34,8 @@ pub enum BookError {
 impl Explain for BookError {
     fn why(&self) -> Option<String> {
         match self {
-            Self::PortTaken(_) => Some("another program listens there; perhaps another book".into()),
+            Self::NotAlone(_) => Some("it has a shell of yours in it, and the way to other machines is not encrypted".into()),
+            Self::Web(error) => error.why(),
             Self::NoBrowser { tried, .. } => Some(tried.clone()),
             _ => None,
         }
@@ -39,7 +43,8 @@ impl Explain for BookError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Course(error) => error.hint(),
-            Self::PortTaken(addr) => Some(format!("drydock book serve --addr {}:0 takes any port that is free", addr.ip())),
+            Self::NotAlone(addr) => Some(format!("drydock book serve --live --addr 127.0.0.1:{0}; from another machine: ssh -L {0}:127.0.0.1:{0} THIS-ONE", if addr.port() == 0 { 3000 } else { addr.port() })),
+            Self::Web(error) => error.hint(),
             Self::NoBrowser { page, .. } => Some(format!("open file://{} in a browser yourself; or set BROWSER to one", page.display())),
             _ => None,
         }

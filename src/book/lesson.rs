@@ -53,7 +53,7 @@ pub fn page(course: &Course, terms: &Terms, folder: &str) -> Result<String, Book
 fn exercise(exercise: &Exercise) -> String {
     let slug = exercise.id.split('/').nth(1).unwrap_or_default();
     let mut text = format!("\n## Exercise: {} {{#exercise-{slug}}}\n\n", exercise.title);
-    let _ = writeln!(text, "<p class=\"facts\">About {} minutes. <code>drydock start {}</code></p>\n", exercise.minutes, exercise.id);
+    let _ = writeln!(text, "<p class=\"facts\" data-exercise=\"{1}\">About {0} minutes. <code>drydock start {1}</code></p>\n", exercise.minutes, exercise.id);
     let _ = writeln!(text, "{}", blocks(&exercise.goal));
     for (number, hint) in exercise.hints.iter().enumerate() {
         text.push_str(&folded(&format!("Hint {}", number + 1), hint));

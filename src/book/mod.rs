@@ -10,6 +10,7 @@ mod diagram;
 mod driver;
 mod error;
 mod lesson;
+mod live;
 pub mod plan;
 mod preprocess;
 mod quiz;
@@ -18,7 +19,7 @@ mod serve;
 mod sheet;
 pub mod terms;
 
-pub use driver::build;
+pub use driver::{For, build};
 pub use error::BookError;
 pub use preprocess::{Drydock, preprocess};
-pub use serve::{listen, serve};
+pub use serve::{Beside, listen, serve};

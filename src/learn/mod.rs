@@ -17,6 +17,7 @@ pub mod render;
 pub mod report;
 pub mod reset;
 pub mod shell;
+pub mod terminal;
 pub mod watch;
 
 pub use error::Error;

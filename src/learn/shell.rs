@@ -1,6 +1,7 @@
 //! The shell that a learner works in: `skiff` on its PATH, a mark in its environment.
 
 use super::Home;
+pub use crate::kernel::session::ends_with_us;
 use crate::kernel::SysError;
 use std::path::{Path, PathBuf};
 use std::process::Command;

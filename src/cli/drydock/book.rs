@@ -1,9 +1,11 @@
 //! `drydock book …`: the course as pages for a browser.
 
 use super::{Outcome, boxed};
-use crate::book::{self, BookError};
+use crate::book::{self, Beside, BookError, For};
 use crate::course::{Content, Course, slug};
+use crate::kernel::OrSys;
 use crate::learn::{Home, Progress};
+use crate::web::Seat;
 use clap::Subcommand;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -27,9 +29,15 @@ pub enum BookCommand {
     },
     /// Serve the book on this machine until it is interrupted
     Serve {
-        /// Where to listen. It asks nobody for a password: another address than 127.0.0.1 is open to all who reach it
+        /// Where to listen. The address that is printed has a token in it, for your progress; at another address than 127.0.0.1 all who reach it may read, and progress is left out
         #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
         addr: SocketAddr,
+        /// With a terminal in the lab beside the text, and verdicts as the kernel changes
+        #[arg(long)]
+        live: bool,
+        /// With --live: the terminal is a shell on this machine
+        #[arg(long, requires = "live")]
+        here: bool,
     },
     /// For authors: say that the pages around changed code were read again
     #[command(hide = true)]
@@ -46,11 +54,11 @@ pub enum BookCommand {
 pub fn run(command: BookCommand, course: Course) -> Outcome {
     match command {
         BookCommand::Build { dest_dir } => {
-            let index = book::build(course, &dest_dir).map_err(boxed)?;
+            let index = book::build(course, &dest_dir, For::Files).map_err(boxed)?;
             println!("built: {}", index.display());
         }
         BookCommand::Open { chapter } => open(course, chapter)?,
-        BookCommand::Serve { addr } => serve(course, addr)?,
+        BookCommand::Serve { addr, live, here } => serve(course, addr, live, here)?,
         BookCommand::Reread => {
             let checkout = if let Content::Folder(folder) = &course.content { folder.clone() } else { PathBuf::from(".") };
             let changed = book::quote::reread(&checkout).map_err(boxed)?;
@@ -75,7 +83,7 @@ fn open(course: Course, chapter: Option<String>) -> Result<(), Box<dyn crate::ke
     };
     let page = name.map_or_else(|| "index.html".to_owned(), |folder| format!("{}.html", slug(&folder)));
     home.make(&home.folder).map_err(boxed)?;
-    book::build(course, &folder).map_err(boxed)?;
+    book::build(course, &folder, For::Files).map_err(boxed)?;
     let page = folder.join(page);
     show(&page).map_err(boxed)?;
     println!("opened: {}", page.display());
@@ -103,18 +111,35 @@ fn show(page: &Path) -> Result<(), BookError> {
 }
 
 /// Serves it from a folder of its own.
-fn serve(course: Course, addr: SocketAddr) -> Result<(), Box<dyn crate::kernel::Explain>> {
+fn serve(course: Course, addr: SocketAddr, live: bool, here: bool) -> Result<(), Box<dyn crate::kernel::Explain>> {
     if !addr.ip().is_loopback() {
+        if live {
+            return Err(boxed(BookError::NotAlone(addr)));
+        }
         eprintln!("note: {addr} is not this machine alone: whoever reaches it may read the book");
     }
     let listener = book::listen(addr).map_err(boxed)?;
     let folder = std::env::temp_dir().join(format!("drydock-served-{}", std::process::id()));
-    let served = book::build(course, &folder).and_then(|_| {
-        book::serve(&folder, listener, |addr| {
+    let beside = beside(&course, live, here)?;
+    let served = book::build(course, &folder, For::Server).and_then(|_| {
+        book::serve(&folder, listener, Some(beside), |address| {
             // Whoever read it may be gone, and the book stays.
-            let _ = writeln!(std::io::stdout(), "the book is at http://{addr}/ (Ctrl-C ends it)");
+            let _ = writeln!(std::io::stdout(), "the book is at {address} (Ctrl-C ends it)");
         })
     });
     let _ = std::fs::remove_dir_all(&folder);
     served.map_err(boxed)
+}
+
+/// What the pages can do beside being read.
+fn beside(course: &Course, live: bool, here: bool) -> Result<Beside, Box<dyn crate::kernel::Explain>> {
+    let program = std::env::current_exe().or_sys("find this program's own file").map_err(boxed)?;
+    let home = Home::find().map_err(boxed)?;
+    home.make(&home.folder).map_err(boxed)?;
+    let of_course = if let Content::Folder(folder) = &course.content { Some(std::path::absolute(folder).unwrap_or_else(|_| folder.clone())) } else { None };
+    let own = Seat::here(program.clone(), of_course);
+    // In the lab, there is nothing beyond it.
+    let in_lab = crate::learn::doctor::in_lab();
+    let seat = live.then(|| if here || in_lab { own.clone() } else { Seat::lab(program, &home) });
+    Ok(Beside { course: course.clone(), home, seat, here: own })
 }

@@ -121,6 +121,9 @@ pub fn watch(desk: &mut Desk, args: &Watch) -> Outcome {
             marked::show(verdict, &exercise.title);
         }
         let passed = verdict.exit_code() == 0;
+        if passed && args.keep {
+            keep(&desk.progress.home, &exercise.id);
+        }
         last = Some(verdict.clone());
         args.keep || !passed
     })
@@ -131,6 +134,16 @@ pub fn watch(desk: &mut Desk, args: &Watch) -> Outcome {
             Ok(verdict.exit_code())
         }
         None => Ok(2),
+    }
+}
+
+/// Keeps a pass while watching goes on. What cannot be kept now is kept at the next verdict.
+fn keep(home: &crate::learn::Home, id: &str) {
+    if let Ok(mut progress) = Progress::open(home.clone())
+        && !progress.record.passed.contains_key(id)
+    {
+        progress.record.passed.insert(id.to_owned(), SystemTime::now());
+        let _ = progress.save();
     }
 }
 
