@@ -6,8 +6,9 @@ use super::http::{Asked, Reply, apart, streamed};
 use super::stream::{Out, kind, piece};
 use crate::engine::container::Container;
 use crate::engine::log::read::{Entry, News, Reader};
+use crate::engine::log::window::Window;
+use crate::kernel::SysError;
 use axum::body::Bytes;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
@@ -22,9 +23,7 @@ struct Wanted {
     follow: bool,
     timestamps: bool,
     framed: bool,
-    since: Option<String>,
-    until: Option<String>,
-    tail: Option<usize>,
+    window: Window,
 }
 
 /// Answers with them.
@@ -38,15 +37,17 @@ pub(super) async fn logs(daemon: &Arc<Daemon>, asked: &Asked, id: &str) -> Reply
         follow: asked.is("follow"),
         timestamps: asked.is("timestamps"),
         framed: !tty,
-        since: asked.get("since").map(moment).transpose()?.flatten(),
-        until: asked.get("until").map(moment).transpose()?.flatten(),
-        tail: asked.get("tail").and_then(|t| t.parse().ok()),
+        window: Window {
+            since: asked.get("since").map(moment).transpose()?.flatten(),
+            until: asked.get("until").map(moment).transpose()?.flatten(),
+            tail: asked.get("tail").and_then(|t| t.parse().ok()),
+        },
     };
     if !(wanted.out || wanted.err) {
         return Err(Fault::bad("Bad parameters: you must choose at least one stream"));
     }
     let (sender, response) = streamed(kind(asked.version, tty));
-    tokio::task::spawn_blocking(move || produce(&container, &wanted, &sender));
+    tokio::task::spawn_blocking(move || drop(produce(&container, &wanted, &sender)));
     Ok(response)
 }
 
@@ -64,56 +65,29 @@ fn moment(text: &str) -> Result<Option<String>, Fault> {
 }
 
 impl Wanted {
-    fn has(&self, entry: &Entry) -> bool {
-        let stream = if entry.stream == "stderr" { self.err } else { self.out };
-        stream && self.since.as_ref().is_none_or(|s| entry.time >= *s) && self.until.as_ref().is_none_or(|u| entry.time <= *u)
-    }
-
-    fn bytes(&self, entry: &Entry) -> Bytes {
+    /// The entry as it is sent; `None` where it is of a stream that nobody asked for.
+    fn bytes(&self, entry: &Entry) -> Option<Bytes> {
         let stamp = if self.timestamps { format!("{} ", entry.time) } else { String::new() };
-        let stream = if entry.stream == "stderr" { 2 } else { 1 };
-        piece(self.framed, stream, format!("{stamp}{}", entry.log).as_bytes())
+        let (stream, wanted) = if entry.stream == "stderr" { (2, self.err) } else { (1, self.out) };
+        wanted.then(|| piece(self.framed, stream, format!("{stamp}{}", entry.log).as_bytes()))
     }
 }
 
 /// Sends them; ends when nobody reads, or the container has ended.
-fn produce(container: &Container, wanted: &Wanted, to: &mpsc::Sender<Bytes>) {
-    let Ok(news) = News::of(container) else { return };
+fn produce(container: &Container, wanted: &Wanted, to: &mpsc::Sender<Bytes>) -> Result<(), SysError> {
+    let news = News::of(container)?;
     let mut reader = Reader::open(container);
-    let mut last: VecDeque<Entry> = VecDeque::new();
-    while let Ok(Some(entry)) = reader.next() {
-        if !wanted.has(&entry) {
-            continue;
-        }
-        match wanted.tail {
-            None if to.blocking_send(wanted.bytes(&entry)).is_err() => return,
-            None => {}
-            Some(most) => {
-                last.push_back(entry);
-                last.drain(..last.len().saturating_sub(most));
-            }
-        }
+    let send = |entry: Entry| wanted.bytes(&entry).is_none_or(|bytes| to.blocking_send(bytes).is_ok());
+    if reader.written(&wanted.window, &mut { send })? && wanted.follow && wanted.window.is_open() {
+        go_on(container, &mut reader, &news, &send, &|| to.is_closed())?;
     }
-    if !last.iter().all(|entry| to.blocking_send(wanted.bytes(entry)).is_ok()) || !wanted.follow || wanted.until.is_some() {
-        return;
-    }
-    go_on(container, &mut reader, &news, &mut |entry| !wanted.has(entry) || to.blocking_send(wanted.bytes(entry)).is_ok(), &|| to.is_closed());
+    Ok(())
 }
 
-/// What comes, until the container has ended or `told` says that nobody reads.
-fn go_on(container: &Container, reader: &mut Reader, news: &News, told: &mut dyn FnMut(&Entry) -> bool, left: &dyn Fn() -> bool) {
-    loop {
-        // Asked first: what was written before the end is read after it.
-        let over = !container.is_attended();
-        while let Ok(Some(entry)) = reader.next() {
-            if !told(&entry) {
-                return;
-            }
-        }
-        if over || left() || news.wait_most(Some(LOOK)).is_err() {
-            return;
-        }
-    }
+/// What comes, until the container has ended or nobody reads.
+fn go_on(container: &Container, reader: &mut Reader, news: &News, send: &dyn Fn(Entry) -> bool, left: &dyn Fn() -> bool) -> Result<(), SysError> {
+    reader.coming(container, news, Some(LOOK), &mut |entry| entry.map_or_else(|| !left(), send))?;
+    Ok(())
 }
 
 /// All that was written, to a client that attaches; false when nobody is there.
@@ -132,7 +106,7 @@ pub(super) async fn follow(container: Container, to: &mut Out) {
     let (sender, mut receiver) = mpsc::channel::<Entry>(16);
     tokio::task::spawn_blocking(move || {
         let (Ok(news), mut reader) = (News::of(&container), Reader::at_end(&container)) else { return };
-        go_on(&container, &mut reader, &news, &mut |entry| sender.blocking_send(entry.clone()).is_ok(), &|| sender.is_closed());
+        drop(go_on(&container, &mut reader, &news, &|entry| sender.blocking_send(entry).is_ok(), &|| sender.is_closed()));
     });
     while let Some(entry) = receiver.recv().await {
         if !to.send(if entry.stream == "stderr" { 2 } else { 1 }, entry.log.as_bytes()).await {

@@ -4,6 +4,7 @@
 
 use super::{Desk, boxed};
 use crate::cli::out;
+use crate::course::Chapter;
 use crate::course::quiz::{Kind, Question};
 use crate::course::template::Values;
 use crate::kernel::Explain;
@@ -26,12 +27,22 @@ pub enum Came {
 }
 
 /// Says whether it was right, and why.
-pub fn tell(marked: &Marked) {
+fn tell(marked: &Marked) {
     println!("  {}", if marked.right { "right".green() } else { "wrong".yellow() });
     for reason in &marked.because {
         out::paragraph("  ", reason);
     }
     println!();
+}
+
+/// Asks a question of a chapter, says what its answer came to, and keeps that.
+pub fn put(desk: &mut Desk, chapter: &Chapter, question: &Question) -> Result<Came, Box<dyn Explain>> {
+    let came = ask(desk, question, &format!("lessons/{}/quiz.yaml", chapter.folder))?;
+    if let Came::To(marked) = &came {
+        tell(marked);
+        keep(desk, &question.id, marked.right)?;
+    }
+    Ok(came)
 }
 
 /// Keeps what an answer came to, and when it is to be asked again.

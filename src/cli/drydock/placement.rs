@@ -40,17 +40,13 @@ fn one(desk: &mut Desk, chapter: &Chapter) -> Result<Option<Shown>, Box<dyn Expl
     let seed = desk.progress.record.seed.clone();
     println!("{}", front.title.dimmed());
     for question in questions(chapter, &seed) {
-        let is_right = match asking::ask(desk, question, &format!("lessons/{}/quiz.yaml", chapter.folder))? {
+        let is_right = match asking::put(desk, chapter, question)? {
             Came::End => return Ok(None),
             Came::Nothing => {
                 println!();
                 false
             }
-            Came::To(marked) => {
-                asking::tell(&marked);
-                asking::keep(desk, &question.id, marked.right)?;
-                marked.right
-            }
+            Came::To(marked) => marked.right,
         };
         if is_right {
             shown.known = true;

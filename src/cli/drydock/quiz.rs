@@ -3,7 +3,7 @@
 //! Works from a pipe too: an answer a line; the end of input ends it politely, and what was answered
 //! is kept.
 
-use super::asking::{self, Came, ask};
+use super::asking::{self, Came};
 use super::{Desk, Outcome, boxed};
 use crate::cli::out;
 use crate::course::quiz::Question;
@@ -25,15 +25,13 @@ pub fn run(desk: &mut Desk, chapter: Option<&str>) -> Outcome {
     println!("Type a letter, or what is asked for. An empty line leaves a question out, q ends.\n");
     let (mut right, mut asked) = (0, 0);
     for question in questions {
-        let marked = match ask(desk, question, &format!("lessons/{}/quiz.yaml", chapter.folder))? {
+        let marked = match asking::put(desk, &chapter, question)? {
             Came::To(marked) => marked,
             Came::Nothing => continue,
             Came::End => break,
         };
         asked += 1;
         right += u32::from(marked.right);
-        asking::tell(&marked);
-        asking::keep(desk, &question.id, marked.right)?;
     }
     println!("{right} of {asked} right.");
     out::next(&[("drydock quiz", "those you missed come first"), ("drydock review", "they come again, a day later"), ("drydock next", "go on")]);

@@ -48,15 +48,13 @@ pub fn run(desk: &mut Desk, args: &Review) -> Outcome {
         let chapter = desk.course.chapter(&card.folder).map_err(boxed)?;
         let Some(question) = chapter.quiz.iter().find(|q| q.id == card.id) else { continue };
         println!("{}", chapter.lesson.front.title.dimmed());
-        let marked = match asking::ask(desk, question, &format!("lessons/{}/quiz.yaml", chapter.folder))? {
+        let marked = match asking::put(desk, &chapter, question)? {
             Came::To(marked) => marked,
             Came::Nothing => continue,
             Came::End => break,
         };
         answered += 1;
         right += u32::from(marked.right);
-        asking::tell(&marked);
-        asking::keep(desk, &question.id, marked.right)?;
     }
     println!("{right} of {answered} right.");
     if let Some(next) = self::cards(desk)?.first() {

@@ -5,8 +5,8 @@ use crate::engine::container::Container;
 use crate::engine::error::Error;
 use crate::engine::health::nanos;
 use crate::engine::log::read::{Entry, News, Reader};
+use crate::engine::log::window::Window;
 use clap::Args;
-use std::collections::VecDeque;
 use std::io::{BufWriter, Stdout, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -31,34 +31,14 @@ pub(super) struct Lines {
     until: Option<String>,
 }
 
-/// The bounds that they set.
-pub(super) struct Wanted {
-    since: Option<String>,
-    until: Option<String>,
-    /// So many of the last lines; all.
-    pub(super) tail: Option<usize>,
-}
-
 impl Lines {
     /// What they ask for, if it can be understood.
-    pub(super) fn wanted(&self) -> Result<Wanted, Error> {
+    pub(super) fn window(&self) -> Result<Window, Error> {
         let number = |text: &str| text.parse::<i64>().map_err(|_| option("--tail", text, "it is a number, or all", "--tail 20"));
         // One below none is all, as with Docker.
         let tail = if self.tail == "all" { None } else { number(&self.tail)?.try_into().ok() };
         let bound = |flag, text: &Option<String>| text.as_ref().map(|t| moment(flag, t)).transpose();
-        Ok(Wanted { since: bound("--since", &self.since)?, until: bound("--until", &self.until)?, tail })
-    }
-}
-
-impl Wanted {
-    /// Whether an entry lies between the bounds.
-    pub(super) fn has(&self, entry: &Entry) -> bool {
-        self.since.as_ref().is_none_or(|s| entry.time >= *s) && self.until.as_ref().is_none_or(|u| entry.time <= *u)
-    }
-
-    /// Whether something that is still to be written may lie between them.
-    pub(super) fn is_open(&self) -> bool {
-        self.until.is_none()
+        Ok(Window { since: bound("--since", &self.since)?, until: bound("--until", &self.until)?, tail })
     }
 }
 
@@ -74,25 +54,11 @@ pub struct Logs {
 /// Prints it, each line to the stream that it was written to.
 pub fn run(args: &Logs, root: &Path) -> Outcome {
     let container = Container::find(root, &args.container).map_err(boxed)?;
-    let wanted = args.lines.wanted().map_err(boxed)?;
-    let news = if args.lines.follow && wanted.is_open() { Some(News::of(&container).map_err(boxed)?) } else { None };
+    let window = args.lines.window().map_err(boxed)?;
+    let news = if args.lines.follow && window.is_open() { Some(News::of(&container).map_err(boxed)?) } else { None };
     let mut reader = Reader::open(&container);
     let mut printer = Printer::new(args.lines.timestamps);
-    let mut last: VecDeque<Entry> = VecDeque::new();
-    while let Some(entry) = reader.next().map_err(boxed)? {
-        if !wanted.has(&entry) {
-            continue;
-        }
-        match wanted.tail {
-            None if !printer.print(&entry) => return Ok(0),
-            None => {}
-            Some(most) => {
-                last.push_back(entry);
-                last.drain(..last.len().saturating_sub(most));
-            }
-        }
-    }
-    if !last.iter().all(|entry| printer.print(entry)) || !printer.flush() {
+    if !reader.written(&window, &mut |entry| printer.print(&entry)).map_err(boxed)? || !printer.flush() {
         return Ok(0);
     }
     match news {
@@ -103,19 +69,12 @@ pub fn run(args: &Logs, root: &Path) -> Outcome {
 
 /// Prints what comes, until the container ends or nobody reads any more.
 pub fn follow(container: &Container, reader: &mut Reader, news: &News, printer: &mut Printer) -> Outcome {
-    loop {
-        // Asked first: what was written before the end is read after it.
-        let over = !container.is_attended();
-        while let Some(entry) = reader.next().map_err(boxed)? {
-            if !printer.print(&entry) {
-                return Ok(0);
-            }
-        }
-        if !printer.flush() || over {
-            return Ok(0);
-        }
-        news.wait().map_err(boxed)?;
-    }
+    let mut told = |entry: Option<Entry>| match entry {
+        Some(entry) => printer.print(&entry),
+        None => printer.flush(),
+    };
+    reader.coming(container, news, None, &mut told).map_err(boxed)?;
+    Ok(0)
 }
 
 /// A time as Docker takes it, in the form in which entries have theirs.

@@ -6,6 +6,7 @@
 //! full becomes `log.json.1`, that one `log.json.2`, and so on; see [`read`] for the way back.
 
 pub mod read;
+pub mod window;
 
 use super::error::Error;
 use super::relay::{self, Stream};

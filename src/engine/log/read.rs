@@ -153,13 +153,8 @@ impl News {
         Ok(Self(news))
     }
 
-    /// Waits for the next.
-    pub fn wait(&self) -> Result<(), SysError> {
-        self.wait_most(None)
-    }
-
-    /// The same, at most so long.
-    pub fn wait_most(&self, most: Option<Duration>) -> Result<(), SysError> {
+    /// Waits for the next, at most so long.
+    pub fn wait(&self, most: Option<Duration>) -> Result<(), SysError> {
         let timeout = most.map_or(PollTimeout::NONE, |most| PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX));
         match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout) {
             Err(Errno::EINTR) | Ok(0) => return Ok(()),

@@ -9,10 +9,11 @@ use crate::compose::{Error, stop};
 use crate::engine::container::Container;
 use crate::engine::life;
 use crate::engine::log::read::{Entry, News, Reader};
+use crate::engine::log::window::Window;
 use crate::kernel::OrSys;
 use colored::{Color, Colorize};
 use nix::sys::signal::{SigSet, Signal};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -75,24 +76,20 @@ impl Lines {
         format!("{prefix}{stamp}{}{end}", entry.log)
     }
 
-    /// Prints what there is by now: of each at most the last `tail` lines, all in the order of their time.
+    /// Prints what there is by now: of each what lies in the window, all in the order of their time.
     /// False once nobody reads any more.
-    pub fn print(&mut self, tail: Option<usize>, wanted: &dyn Fn(&Entry) -> bool) -> Result<bool, Error> {
-        let mut all: Vec<(String, usize, Entry)> = Vec::new();
-        for nth in 0..self.sources.len() {
-            let mut last = VecDeque::new();
-            while let Some(entry) = self.sources[nth].reader.next()? {
-                if wanted(&entry) {
-                    last.push_back((entry.time.clone(), nth, entry));
-                    last.drain(..last.len().saturating_sub(tail.unwrap_or(usize::MAX)));
-                }
-            }
-            all.extend(last);
+    pub fn print(&mut self, window: &Window) -> Result<bool, Error> {
+        let mut all: Vec<(usize, Entry)> = Vec::new();
+        for (nth, source) in self.sources.iter_mut().enumerate() {
+            source.reader.written(window, &mut |entry| {
+                all.push((nth, entry));
+                true
+            })?;
         }
         // Stable: what one container wrote keeps its order.
-        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all.sort_by(|a, b| a.1.time.cmp(&b.1.time));
         let mut out = std::io::stdout().lock();
-        Ok(all.iter().all(|(_, nth, entry)| out.write_all(self.shown(*nth, entry).as_bytes()).is_ok()) && out.flush().is_ok())
+        Ok(all.iter().all(|(nth, entry)| out.write_all(self.shown(*nth, entry).as_bytes()).is_ok()) && out.flush().is_ok())
     }
 }
 
@@ -212,21 +209,12 @@ impl Follower<'_, '_> {
 /// Reads one log until its container has ended.
 fn read(nth: usize, container: &Container, mut reader: Reader, say: &Sender<Said>) -> Result<(), Error> {
     let news = News::of(container)?;
-    loop {
-        // Asked first: what was written before the end is read after it.
-        let over = !container.is_attended();
-        while let Some(entry) = reader.next()? {
-            if say.send(Said::Line(nth, entry)).is_err() {
-                return Ok(());
-            }
-        }
-        if over {
-            let code = life::wait(container).unwrap_or(137);
-            let _ = say.send(Said::Ended(nth, code));
-            return Ok(());
-        }
-        news.wait()?;
+    let ended = reader.coming(container, &news, None, &mut |entry| entry.is_none_or(|entry| say.send(Said::Line(nth, entry)).is_ok()))?;
+    if ended {
+        let code = life::wait(container).unwrap_or(137);
+        let _ = say.send(Said::Ended(nth, code));
     }
+    Ok(())
 }
 
 /// Ctrl-C and its like go to a thread that says so.

@@ -29,14 +29,14 @@ pub fn logs(session: &Session<'_>, args: &Logs) -> Outcome {
     if args.no_color {
         colored::control::set_override(false);
     }
-    let wanted = args.lines.wanted().map_err(boxed)?;
+    let window = args.lines.window().map_err(boxed)?;
     let mut lines = Lines::new(args.no_log_prefix, args.lines.timestamps);
     for found in session.containers(&args.services, true)? {
         if args.index == 0 || found.number == args.index {
             lines.add(&found).map_err(boxed)?;
         }
     }
-    if !lines.print(wanted.tail, &|entry| wanted.has(entry)).map_err(boxed)? || !args.lines.follow || !wanted.is_open() {
+    if !lines.print(&window).map_err(boxed)? || !args.lines.follow || !window.is_open() {
         return Ok(0);
     }
     Follower { session, lines, abort: false, code_from: None, grace: None, stops: false }.follow()
