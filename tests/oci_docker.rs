@@ -1,4 +1,5 @@
-//! Debian's dockerd with skiff as its runtime: what a user of docker types every day, and what comes of it.
+//! Debian's dockerd and Podman with skiff as their runtime: what their users type every day, and what comes
+//! of it.
 
 #[macro_use]
 mod support;
@@ -6,6 +7,7 @@ mod support;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use support::docker::Docker;
+use support::podman::Podman;
 use support::{Room, outcome, stdout};
 
 /// A dockerd that knows the runtime `skiff`.
@@ -83,4 +85,27 @@ fn a_container_that_docker_started_by_skiff_is_entered_limited_paused_and_stoppe
     assert_eq!(text(&["logs", "web"]), "begun\nbegun\n");
     text(&["rm", "-f", "web"]);
     assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists());
+}
+
+#[test]
+fn podman_runs_containers_by_skiff_as_it_does_by_crun() {
+    require!(Root, Tool("podman"), Tool("crun"), Tool("busybox"));
+    let room = Room::new();
+    let link = room.path().join("skiff-oci");
+    symlink(support::binary("skiff"), &link).expect("the room is ours");
+    // One store, two runtimes: the image is built once.
+    let podman = Podman::with_runtime(link.to_str().expect("a path"));
+    let archive = room.path().join("base.tar");
+    stdout(&mut room.skiff(&["save", "-o", archive.to_str().expect("a path"), "base"]));
+    stdout(&mut podman.command(&["load", "-q", "-i", archive.to_str().expect("a path")]));
+    // A tmpfs that begins with what the image has there, on a root that cannot be written; then what it may.
+    let look = "ls -a /etc | head -4; touch /etc/new && ls /etc/new; touch /new 2>&1; grep -E '^Cap|NoNew' /proc/self/status; \
+        ls -l /dev/nought | cut -c1-30; cat /proc/sys/net/ipv4/ip_forward; ulimit -c; id -u; pwd; hostname; exit 7";
+    let options = "--read-only --tmpfs /etc:rw,nosuid --cap-drop all --cap-add chown --security-opt no-new-privileges --device /dev/zero:/dev/nought:r \
+        --sysctl net.ipv4.ip_forward=1 --ulimit core=0:0 -w /tmp -h harbour";
+    let words: Vec<&str> = options.split_whitespace().chain(["base", "sh", "-c", look]).collect();
+    let ours = outcome(&mut podman.run(&words));
+    assert_eq!(ours, outcome(&mut podman.run_by("crun", &words)));
+    assert!(ours.0 == Some(7) && ours.1.contains("/etc/new\n") && ours.1.contains("Read-only file system"), "{ours:?}");
+    assert_eq!(outcome(&mut podman.run(&["base", "nosuch"])).0, Some(127));
 }

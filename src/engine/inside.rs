@@ -35,6 +35,8 @@ pub struct Inside {
     pub joined: bool,
     /// True once no_new_privs is set, so that seccomp needs no capability.
     pub no_new_privs: bool,
+    /// True once a system call filter holds, and every descriptor is marked to be closed by exec.
+    pub filtered: bool,
     /// True when the user namespace is the host's: capabilities are the real ones.
     pub rootless: bool,
     /// A socket that speaks to the network of the host, opened before this process left it.
@@ -70,6 +72,7 @@ impl Inside {
             forked: false,
             joined: false,
             no_new_privs: false,
+            filtered: false,
             rootless: !crate::kernel::userns::is_host_root(),
             outside: None,
             program: identity().ok(),

@@ -33,7 +33,7 @@ pub(super) fn mounts(request: &Request, names: &Names<'_>, rootless: bool) -> Re
     add("devpts", "devpts", Path::new("/dev/pts"), &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"])?;
     // A user namespace without a network namespace of its own may not mount sysfs.
     if rootless && request.network == Network::Host {
-        add("bind", "/sys", Path::new("/sys"), &["rbind", "ro", "nosuid", "noexec", "nodev"])?;
+        add("bind", "/sys", Path::new("/sys"), &["rbind", "rro", "rnosuid", "rnoexec", "rnodev"])?;
     } else {
         let sys: &[&str] = if request.privileged { sealed } else { &["nosuid", "noexec", "nodev", "ro"] };
         add("sysfs", "sysfs", Path::new("/sys"), sys)?;
@@ -61,7 +61,7 @@ pub(super) fn mounts(request: &Request, names: &Names<'_>, rootless: bool) -> Re
     }
     for mount in names.mounts {
         let mut options = vec!["rbind"];
-        options.extend(mount.read_only.then_some("ro"));
+        options.extend(mount.read_only.then_some("rro"));
         options.extend(mount.propagation.as_deref());
         add("bind", &mount.source.to_string_lossy(), &mount.target, &options)?;
     }

@@ -4,7 +4,7 @@
 //! A mount is made detached, then attached to a directory that was opened with RESOLVE_IN_ROOT:
 //! a symbolic link that an image put there cannot lead it outside. See it live in
 //! /proc/self/mountinfo. Needs Linux 5.12. Caller's contract: a mount namespace of its own.
-//! Bigger runtimes add idmapped mounts and a fallback to mount(2) for older kernels.
+//! Bigger runtimes add a fallback to mount(2) for older kernels.
 #![allow(unsafe_code)]
 
 use super::{OrSys, SysError};
@@ -27,6 +27,12 @@ pub mod attr {
     pub const NOATIME: u64 = libc::MOUNT_ATTR_NOATIME;
     /// Access times are always kept.
     pub const STRICTATIME: u64 = libc::MOUNT_ATTR_STRICTATIME;
+    /// The three ways of keeping access times; none of its bits is mount(8)'s `relatime`.
+    pub const ATIME: u64 = libc::MOUNT_ATTR__ATIME;
+    /// Access times of directories are not kept.
+    pub const NODIRATIME: u64 = libc::MOUNT_ATTR_NODIRATIME;
+    /// Symbolic links on it are not followed.
+    pub const NOSYMFOLLOW: u64 = libc::MOUNT_ATTR_NOSYMFOLLOW;
 }
 
 /// How mounts travel between mount namespaces (mount_namespaces(7), "shared subtrees").
@@ -37,6 +43,27 @@ pub mod propagation {
     pub const SLAVE: u64 = libc::MS_SLAVE;
     /// Both.
     pub const SHARED: u64 = libc::MS_SHARED;
+    /// Private, and cannot be bound elsewhere.
+    pub const UNBINDABLE: u64 = libc::MS_UNBINDABLE;
+}
+
+/// Attributes to set and to clear; what is cleared is cleared first (mount_setattr(2)).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Bits of [`attr`].
+    pub set: u64,
+    /// Bits of [`attr`].
+    pub clear: u64,
+}
+
+impl Change {
+    /// This one, and `next` after it.
+    #[must_use]
+    pub fn then(self, next: Self) -> Self {
+        // The access times are one field of three bits: what replaces it clears it too.
+        let fields = next.clear & attr::ATIME;
+        Self { set: self.set & !next.clear | next.set, clear: (self.clear & !next.set) | (next.clear & !next.set) | fields }
+    }
 }
 
 /// A failed mount, with what the file system itself said about it where it said something.
@@ -139,7 +166,7 @@ pub fn attach(mount: &OwnedFd, target: impl AsFd, shown: &str) -> Result<(), Sys
 
 /// struct mount_attr of linux/mount.h.
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct MountAttr {
     set: u64,
     clear: u64,
@@ -150,19 +177,38 @@ struct MountAttr {
 /// Changes attributes or propagation of the mount behind `fd`; `recursive` for all below it too.
 pub fn set_attributes(fd: impl AsFd, set: u64, propagation: u64, recursive: bool, shown: &str) -> Result<(), SysError> {
     let attributes = MountAttr { set, propagation, ..MountAttr::default() };
+    set_attr(fd.as_fd(), &attributes, recursive).or_sys_with(|| format!("change the mount at {shown}"))
+}
+
+/// Sets and clears attributes of the mount behind `fd`; `recursive` for all below it too. What a user
+/// namespace holds locked stays as it is (mount_namespaces(7)): there only what is set is asked for.
+pub fn change(fd: impl AsFd, change: Change, recursive: bool, shown: &str) -> Result<(), SysError> {
+    if change == Change::default() {
+        return Ok(());
+    }
+    let attributes = MountAttr { set: change.set, clear: change.clear, ..MountAttr::default() };
+    let done = match set_attr(fd.as_fd(), &attributes, recursive) {
+        Err(Errno::EPERM) if change.clear & !attr::ATIME != 0 => {
+            set_attr(fd.as_fd(), &MountAttr { clear: change.clear & attr::ATIME, ..attributes }, recursive)
+        }
+        other => other,
+    };
+    done.or_sys_with(|| format!("change the mount at {shown}"))
+}
+
+/// Has owners on the detached mount behind `fd` mapped as the user namespace `map` maps ids.
+pub fn map_owners(fd: impl AsFd, map: impl AsFd, recursive: bool, shown: &str) -> Result<(), SysError> {
+    let attributes = MountAttr { set: libc::MOUNT_ATTR_IDMAP, userns_fd: map.as_fd().as_raw_fd().cast_unsigned().into(), ..MountAttr::default() };
+    set_attr(fd.as_fd(), &attributes, recursive).or_sys_with(|| format!("map the owners of {shown}"))
+}
+
+fn set_attr(fd: BorrowedFd<'_>, attributes: &MountAttr, recursive: bool) -> nix::Result<()> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the struct has the kernel's layout, its true size is passed, and it outlives the call.
     let answer = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            fd.as_fd().as_raw_fd(),
-            c"".as_ptr(),
-            flags,
-            &raw const attributes,
-            size_of::<MountAttr>(),
-        )
+        libc::syscall(libc::SYS_mount_setattr, fd.as_raw_fd(), c"".as_ptr(), flags, &raw const *attributes, size_of::<MountAttr>())
     };
-    Errno::result(answer).map(drop).or_sys_with(|| format!("change the mount at {shown}"))
+    Errno::result(answer).map(drop)
 }
 
 /// Exchanges the root mount: `new` becomes `/` and the old root lies on top of it, to be detached

@@ -6,7 +6,6 @@
 
 use super::{Room, host, stdout};
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -129,17 +128,7 @@ impl Drop for Docker {
         let _ = self.daemon.wait();
         host::end_orphans(&self.room.path().display().to_string());
         for hierarchy in host::hierarchies() {
-            remove_cgroup(&hierarchy.join(&self.parent));
+            host::remove_cgroup(&hierarchy.join(&self.parent));
         }
     }
-}
-
-/// Removes a cgroup and those below it, the innermost first.
-fn remove_cgroup(dir: &Path) {
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|t| t.is_dir()) {
-            remove_cgroup(&entry.path());
-        }
-    }
-    let _ = std::fs::remove_dir(dir);
 }

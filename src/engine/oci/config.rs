@@ -70,6 +70,10 @@ fn check(spec: &Spec) -> Result<(), Error> {
     if linux.time_offsets().as_ref().is_some_and(|t| !t.is_empty()) && !has(LinuxNamespaceType::Time) {
         return Err(refused("linux.timeOffsets", "they need a time namespace", "add { \"type\": \"time\" } to linux.namespaces"));
     }
+    let named = [("hostname", spec.hostname()), ("domainname", spec.domainname())].into_iter().find(|(_, name)| name.as_ref().is_some_and(|n| !n.is_empty()));
+    if let Some((field, _)) = named.filter(|_| !has(LinuxNamespaceType::Uts)) {
+        return Err(refused(field, "without a UTS namespace it would be the host's", "add { \"type\": \"uts\" } to linux.namespaces"));
+    }
     if linux.intel_rdt().is_some() {
         return Err(refused("linux.intelRdt", "this runtime does not divide caches or memory bandwidth", "leave it out"));
     }

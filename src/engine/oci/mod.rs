@@ -47,6 +47,6 @@ pub fn default_root() -> PathBuf {
 }
 
 /// Every word that `mounts[].options` may have beside a file system's own.
-pub fn mount_options() -> Vec<&'static str> {
-    vec!["bind", "rbind", "ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "noatime", "relatime", "strictatime", "private", "rprivate", "slave", "rslave", "shared", "rshared"]
+pub fn mount_options() -> Vec<String> {
+    crate::engine::steps::options::all()
 }

@@ -5,7 +5,8 @@
 //! container's own cgroup, so that neither its siblings nor the host's tree can be seen. On v2 it is
 //! one mount; v1 has one a hierarchy, under a tmpfs.
 
-use super::mount::{Mount, sort};
+use super::mount::Mount;
+use super::options::Options;
 use crate::engine::host::layout;
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
@@ -54,7 +55,7 @@ impl Carry for CgroupFs {
 
     fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
         inside.must_own(Ns::Mnt, "mount the cgroup file system")?;
-        let (attributes, _, _) = sort(&self.options);
+        let attributes = Options::of(&self.options).here.set;
         let shown = self.target.to_string_lossy();
         // Without a cgroup namespace a new mount would show the host's whole tree: then the container's own
         // directories are bound.

@@ -46,7 +46,9 @@ impl Carry for Exec {
         // Asked for again: the kernel forgot it when the user changed. Whoever waits for the command
         // is the one that cleans up after it, so it does not outlive them.
         if inside.outlives { pidfd::outlive_parent() } else { pidfd::die_with_parent(Signal::SIGKILL) }?;
-        pidfd::close_on_exec_from(3 + inside.preserved)?;
+        if !inside.filtered {
+            pidfd::close_on_exec_from(3 + inside.preserved)?;
+        }
         keep_open(inside.preserved)?;
         self.signals()?;
         let path = CString::new(program.as_os_str().as_encoded_bytes()).map_err(|_| self.failed(Errno::EINVAL))?;

@@ -13,6 +13,7 @@ pub mod hooks;
 pub mod sysctl;
 pub mod rootfs;
 pub mod copy_up;
+pub(in crate::engine) mod options;
 pub mod mount;
 pub mod cgroupfs;
 pub mod devices;

@@ -4,14 +4,18 @@
 //! that was opened inside the root, so that a symbolic link in the image cannot lead it out.
 //! Options are mount(8)'s words, as the OCI runtime spec lists them.
 
+use super::options::Options;
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
+use crate::engine::volume::copy;
 use crate::kernel::mount::{self, attr};
 use crate::kernel::ns::Ns;
 use crate::kernel::{OrSys, SysError};
 use nix::errno::Errno;
+use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
 /// The `mount` step; also `proc`, `dev`, `sys` and their like.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +47,7 @@ impl Mount {
     }
 
     fn is_bind(&self) -> bool {
-        self.options.iter().any(|o| o == "bind" || o == "rbind")
+        self.fstype == "bind" || self.options.iter().any(|o| o == "bind" || o == "rbind")
     }
 }
 
@@ -78,22 +82,20 @@ impl Carry for Mount {
     // ANCHOR: mount
     fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
         inside.must_own(Ns::Mnt, &format!("mount {} at {}", self.fstype, self.target.display()))?;
-        let shown = self.target.display().to_string();
-        let (attributes, propagation, data) = sort(&self.options);
+        let options = Options::of(&self.options);
         if self.is_bind() {
-            let recursive = self.options.iter().any(|o| o == "rbind");
-            let source = PathBuf::from(&self.source);
-            let tree = mount::clone_tree(None, &source, recursive)?;
-            let is_dir = std::fs::metadata(&source).map(|m| m.is_dir()).unwrap_or(true);
-            let root = inside.root()?;
-            let onto = if is_dir { mount::make_dir_in_root(root, &self.target)? } else { mount::make_file_in_root(root, &self.target)? };
-            mount::attach(&tree, onto, &shown)?;
-            // The propagation of a bind is its own: rprivate unless asked otherwise, as Docker does.
-            return Ok(mount::set_attributes(&tree, attributes, propagation, true, &shown)?);
+            return self.bind(&options, inside);
         }
-        let made = mount::detached(&self.fstype, &self.source, &data, attributes).map_err(|e| self.explain(e, inside))?;
+        let shown = self.target.display().to_string();
+        let (data, filled) = self.data(&options, inside)?;
+        let made = mount::detached(&self.fstype, &self.source, &data, options.here.set & !if filled { attr::RDONLY } else { 0 }).map_err(|e| self.explain(e, inside))?;
+        if filled {
+            fill(&made, &self.target, inside)?;
+            mount::change(&made, options.here, false, &shown)?;
+        }
         let onto = mount::make_dir_in_root(inside.root()?, &self.target)?;
         mount::attach(&made, onto, &shown)?;
+        settle(&made, &options, &shown)?;
         if self.target.as_os_str() == "/proc" {
             self.check_is_ours(inside)?;
         }
@@ -103,6 +105,38 @@ impl Carry for Mount {
 }
 
 impl Mount {
+    /// A bind shows a file system that is mounted already: options of one mean nothing, as in mount(8).
+    fn bind(&self, options: &Options, inside: &mut Inside) -> Result<(), StepError> {
+        let shown = self.target.display().to_string();
+        let source = PathBuf::from(&self.source);
+        let tree = mount::clone_tree(None, &source, options.bind == Some(true))?;
+        let is_dir = std::fs::metadata(&source).map(|m| m.is_dir()).unwrap_or(true);
+        let root = inside.root()?;
+        let onto = if is_dir { mount::make_dir_in_root(root, &self.target)? } else { mount::make_file_in_root(root, &self.target)? };
+        mount::attach(&tree, onto, &shown)?;
+        mount::change(&tree, options.here, false, &shown)?;
+        // The propagation of a bind is its own: rprivate unless asked otherwise, as Docker does.
+        if options.travels.is_empty() {
+            mount::set_attributes(&tree, 0, mount::propagation::PRIVATE, true, &shown)?;
+        }
+        settle(&tree, options, &shown)
+    }
+
+    /// What the file system itself reads; and whether a new tmpfs is to begin with what the root has there.
+    fn data(&self, options: &Options, inside: &mut Inside) -> Result<(Vec<String>, bool), StepError> {
+        let mut data = options.data.clone();
+        if self.fstype != "tmpfs" {
+            return Ok((data, false));
+        }
+        let there = mount::open_in_root(inside.root()?, &self.target, libc::O_PATH | libc::O_DIRECTORY, 0).ok();
+        // It looks as the directory did that it covers, unless its mode is asked for.
+        if let Some(there) = there.as_ref().filter(|_| !data.iter().any(|word| word.starts_with("mode="))) {
+            let mode = fstat(there).or_sys_with(|| format!("look at {}", self.target.display()))?.st_mode & 0o7777;
+            data.push(format!("mode={mode:o}"));
+        }
+        Ok((data, options.copy_up && there.is_some()))
+    }
+
     /// A /proc that shows another pid namespace than the next process will live in is the classic
     /// mistake; the kernel accepts it without a word, so say it here.
     fn check_is_ours(&self, inside: &mut Inside) -> Result<(), StepError> {
@@ -144,26 +178,18 @@ impl Mount {
     }
 }
 
-/// Sorts options into mount attributes, propagation, and what the file system itself reads.
-pub(in crate::engine) fn sort(options: &[String]) -> (u64, u64, Vec<String>) {
-    let (mut attributes, mut propagation, mut data) = (0, mount::propagation::PRIVATE, Vec::new());
-    for option in options {
-        match option.as_str() {
-            "ro" => attributes |= attr::RDONLY,
-            "nosuid" => attributes |= attr::NOSUID,
-            "nodev" => attributes |= attr::NODEV,
-            "noexec" => attributes |= attr::NOEXEC,
-            "noatime" => attributes |= attr::NOATIME,
-            "strictatime" => attributes |= attr::STRICTATIME,
-            "rw" => attributes &= !attr::RDONLY,
-            "suid" => attributes &= !attr::NOSUID,
-            "dev" => attributes &= !attr::NODEV,
-            "exec" => attributes &= !attr::NOEXEC,
-            "relatime" | "bind" | "rbind" | "private" | "rprivate" => {}
-            "slave" | "rslave" => propagation = mount::propagation::SLAVE,
-            "shared" | "rshared" => propagation = mount::propagation::SHARED,
-            other => data.push(other.to_owned()),
-        }
+/// What is changed once it is in its place.
+fn settle(made: &OwnedFd, options: &Options, shown: &str) -> Result<(), StepError> {
+    mount::change(made, options.below, true, shown)?;
+    for (travels, recursive) in &options.travels {
+        mount::set_attributes(made, 0, *travels, *recursive, shown)?;
     }
-    (attributes, propagation, data)
+    Ok(())
+}
+
+/// Copies what the root has at `target` into a file system that is not attached yet (`tmpcopyup`).
+fn fill(made: &OwnedFd, target: &Path, inside: &mut Inside) -> Result<(), StepError> {
+    let from = mount::open_in_root(inside.root()?, target, libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+    let to = mount::open_in_root(made, Path::new("."), libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+    Ok(copy::tree(from, to)?)
 }

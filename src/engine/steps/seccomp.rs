@@ -10,7 +10,7 @@
 use crate::engine::inside::Inside;
 use crate::engine::seccomp::Filter;
 use crate::engine::step::{About, Carry, StepError};
-use crate::kernel::SysError;
+use crate::kernel::{SysError, pidfd};
 use crate::kernel::caps::{self, Sets};
 use crate::kernel::seccomp as kernel;
 use nix::errno::Errno;
@@ -47,6 +47,9 @@ impl Carry for Seccomp {
             // A change of user emptied the effective set and kept the permitted one.
             caps::set(now.permitted, now.permitted, now.inheritable)?;
         }
+        // A profile may forbid what marks descriptors; those opened from here on are marked as they are opened.
+        pidfd::close_on_exec_from(3 + inside.preserved)?;
+        inside.filtered = true;
         kernel::install(&self.filter.code, self.filter.flags).map(drop).map_err(|error| explain(error, inside))
     }
 }

@@ -6,7 +6,7 @@
 
 use super::{Error, MountPoint, Volume, Volumes};
 use crate::engine::container::{Container, Status};
-use crate::engine::steps::mount::sort;
+use crate::engine::steps::options::Options;
 use crate::kernel::{OrSys, SysError, mount, mountinfo};
 use nix::mount::{MntFlags, umount2};
 use std::path::Path;
@@ -49,18 +49,22 @@ pub fn ready(root: &Path, mounts: &[MountPoint]) -> Result<(), Error> {
 }
 
 fn attach(volume: &Volume, data: &Path) -> Result<(), SysError> {
-    let (attributes, propagation, rest) = sort(&options(volume));
+    let asked = Options::of(&options(volume));
     let device = volume.options.get("device").map(String::as_str).unwrap_or_default();
     let made = if binds(volume) {
-        let recursive = options(volume).iter().any(|o| o == "rbind");
-        mount::clone_tree(None, Path::new(device), recursive)?
+        mount::clone_tree(None, Path::new(device), asked.bind == Some(true))?
     } else {
-        mount::detached(volume.options.get("type").map(String::as_str).unwrap_or_default(), device, &rest, attributes)?
+        mount::detached(volume.options.get("type").map(String::as_str).unwrap_or_default(), device, &asked.data, asked.here.set)?
     };
     let shown = data.display().to_string();
     let onto = std::fs::File::open(data).or_sys_with(|| format!("open {shown}"))?;
     mount::attach(&made, onto, &shown)?;
-    if binds(volume) { mount::set_attributes(&made, attributes, propagation, true, &shown) } else { Ok(()) }
+    if !binds(volume) {
+        return Ok(());
+    }
+    let travels = asked.travels.last().map_or(mount::propagation::PRIVATE, |(kind, _)| *kind);
+    mount::set_attributes(&made, 0, travels, true, &shown)?;
+    mount::change(&made, asked.here, true, &shown)
 }
 
 /// After a container has ended: unmounts what no running container has any more.
