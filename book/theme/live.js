@@ -160,6 +160,9 @@
             document.documentElement.classList.add('with-terminal');
             this.toggle.setAttribute('aria-expanded', 'true');
             remember('drydock.terminal.open', 'yes');
+            // Three columns are too many for most screens: the table of contents makes room.
+            const contents = document.getElementById('mdbook-sidebar-toggle-anchor');
+            if (contents?.checked && innerWidth < 1600) { contents.click(); }
             if (terminal) { if (takeFocus) { terminal.focus(); } } else { this.connect(takeFocus); }
         },
 
@@ -178,13 +181,15 @@
                 document.head.append(make('link', { rel: 'stylesheet', href: at('live/file/xterm.css') }));
             }
             const { open } = await import(at('live/file/terminal.mjs'));
-            if (terminal) { return; }
+            if (terminal || this.opening) { return; }
             const name = remembered('drydock.terminal') || Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
             remember('drydock.terminal', name);
-            terminal = open({
+            this.opening = true;
+            terminal = await open({
                 place: this.place, url: at('live/terminal'), name, dark: isDark(), reader: remembered('drydock.aloud') !== null,
                 leave: () => this.hide.focus(), told: (what) => this.told(what),
             });
+            this.opening = false;
             window.drydockTerminal = terminal;
             if (takeFocus) { terminal.focus(); }
         },

@@ -1,6 +1,6 @@
 //! mdBook as a library: nobody has to install it.
 
-use super::{BookError, Drydock};
+use super::{BookError, Drydock, Reader};
 use crate::course::Course;
 use crate::kernel::OrSys;
 use include_dir::{Dir, include_dir};
@@ -29,17 +29,8 @@ impl Drop for Aside {
     }
 }
 
-/// Who reads it, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum For {
-    /// Files in a folder.
-    Files,
-    /// Pages of our server, which know of the learner's progress.
-    Server,
-}
-
-/// Builds the book into `to`. Gives the path of its first page.
-pub fn build(course: Course, to: &Path, reader: For) -> Result<PathBuf, BookError> {
+/// Builds the book for `reader` into `to`. Gives the path of its first page.
+pub fn build(course: Course, to: &Path, reader: Reader) -> Result<PathBuf, BookError> {
     let told = |e: mdbook_preprocessor::errors::Error| BookError::Mdbook(format!("{e:#}"));
     let aside = Aside(std::env::temp_dir().join(format!("drydock-book-{}", std::process::id())));
     let root = aside.0.join("book");
@@ -49,7 +40,7 @@ pub fn build(course: Course, to: &Path, reader: For) -> Result<PathBuf, BookErro
     let mut config: mdbook_preprocessor::config::Config = text.parse().map_err(told)?;
     // The preprocessor is put in as a value; as a command it would run a second time.
     config.set("preprocessor", serde_json::json!({})).map_err(told)?;
-    if reader == For::Server {
+    if reader.is_served {
         for (setting, file) in LIVE {
             let mut files: Vec<String> = config.get(setting).map_err(told)?.unwrap_or_default();
             files.push(file.into());
@@ -59,7 +50,7 @@ pub fn build(course: Course, to: &Path, reader: For) -> Result<PathBuf, BookErro
     let to = std::path::absolute(to).or_sys_with(|| format!("find {}", to.display()))?;
     config.build.build_dir.clone_from(&to);
     let mut book = MDBook::load_with_config(&root, config).map_err(told)?;
-    book.with_preprocessor(Drydock::of(course)?);
+    book.with_preprocessor(Drydock::of(course, reader)?);
     book.build().map_err(told)?;
     Ok(to.join("index.html"))
 }

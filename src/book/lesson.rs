@@ -1,24 +1,16 @@
 //! A lesson as a page: headings, steps, exercises with their hints folded, quiz, sources.
 
 use super::terms::Terms;
-use super::{BookError, diagram, quiz, sheet};
-use crate::course::{Chapter, Course, Exercise, Facts, PartKind, template::Values};
+use super::{BookError, Reader, diagram, quiz, sheet};
+use crate::course::{Chapter, Course, Exercise, PartKind, template::Values};
 use std::fmt::Write;
 
-/// Draws of the book: those of a learner with this seed.
-const SEED: &str = "book";
-
-/// The machine that the book speaks of: control groups version 2, an ordinary user with sudo.
-pub fn facts() -> Facts {
-    crate::learn::facts::imagined(false, false)
-}
-
 /// A chapter as Markdown for mdBook.
-pub fn page(course: &Course, terms: &Terms, folder: &str) -> Result<String, BookError> {
+pub fn page(course: &Course, terms: &Terms, reader: &Reader, folder: &str) -> Result<String, BookError> {
     let chapter = course.chapter(folder)?;
     let mut linked = terms.of_a_page();
     let file = format!("lessons/{}/lesson.md", chapter.folder);
-    let values = Values::of(&facts());
+    let values = Values::of(&reader.facts);
     let front = &chapter.lesson.front;
     let mut page = format!("# {}\n\n", front.title);
     let counts = format!("{} exercises, {} questions", chapter.exercises.len(), chapter.quiz.len());
@@ -36,15 +28,14 @@ pub fn page(course: &Course, terms: &Terms, folder: &str) -> Result<String, Book
             }
             PartKind::Exercise(slug) => {
                 let id = format!("{}/{slug}", chapter.slug());
-                let work = format!("~/.local/state/drydock/work/{}-{slug}", chapter.slug());
-                page.push_str(&exercise(&course.exercise(&id, &facts(), SEED, &work)?));
+                page.push_str(&exercise(&course.exercise(&id, &reader.facts, &reader.seed, &reader.work(&id))?));
                 page.push_str(&blocks(&values.render(&part.text, &file, part.line)?));
             }
             PartKind::Quiz => page.push_str(&quiz::section(&chapter, &values)?),
         }
     }
     page.push_str("\n## On one sheet\n\n");
-    page.push_str(&sheet::one(course, terms, &chapter)?);
+    page.push_str(&sheet::one(course, terms, reader, &chapter)?);
     page.push_str(&sources(&chapter, &page));
     Ok(page)
 }

@@ -11,9 +11,8 @@
 //! The record of src/learn is the one home of what is passed and answered: the page keeps only how its own
 //! forms were filled in.
 
-use super::lesson;
 use super::serve::Beside;
-use crate::course::Course;
+use crate::course::{Course, Facts};
 use crate::course::quiz::{Kind, Question};
 use crate::course::template::Values;
 use crate::kernel::SysError;
@@ -44,6 +43,7 @@ const BODY: usize = 64 << 10;
 /// What a served book has beside its pages.
 pub struct Live {
     course: Course,
+    facts: Facts,
     home: Home,
     feed: Feed,
     seat: Seat,
@@ -53,7 +53,7 @@ pub struct Live {
 impl Live {
     /// Begins it, within the server's runtime.
     pub fn begin(beside: Beside) -> Self {
-        let Beside { course, home, seat, here } = beside;
+        let Beside { course, reader, home, seat, here } = beside;
         let terminals = seat.clone().map(|seat| Terminals::new(move |rows, columns| -> Result<Terminal, SysError> { Terminal::start(&mut seat.shell(), rows, columns) }));
         let (is_live, seat) = (seat.is_some(), seat.unwrap_or(here));
         // How many exercises each chapter has, for the marks beside its name.
@@ -61,7 +61,7 @@ impl Live {
         for id in course.exercise_ids() {
             *about.entry(id.split('/').next().unwrap_or_default().to_owned()).or_default() += 1;
         }
-        Self { feed: Feed::begin(&home, seat.clone(), is_live, json!(about)), course, home, seat, terminals }
+        Self { feed: Feed::begin(&home, seat.clone(), is_live, json!(about)), course, facts: reader.facts, home, seat, terminals }
     }
 
     fn question(&self, id: &str) -> Option<(String, Question)> {
@@ -78,7 +78,7 @@ impl Live {
             Kind::Order => answer::ordered(&question, &numbers()?).right,
             _ if !question.choices.is_empty() => answer::choices(&question, &numbers()?, None).right,
             _ => {
-                let values = Values::of(&lesson::facts());
+                let values = Values::of(&self.facts);
                 let file = format!("lessons/{folder}/quiz.yaml");
                 let right = question.answer.iter().flat_map(|a| a.all()).map(|text| values.render(text, &file, 0)).collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
                 let typed = given.given.first().map(String::as_str).unwrap_or_default();

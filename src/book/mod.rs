@@ -15,11 +15,13 @@ pub mod plan;
 mod preprocess;
 mod quiz;
 pub mod quote;
+mod reader;
 mod serve;
 mod sheet;
 pub mod terms;
 
-pub use driver::{For, build};
+pub use driver::build;
 pub use error::BookError;
 pub use preprocess::{Drydock, preprocess};
+pub use reader::Reader;
 pub use serve::{Beside, listen, serve};

@@ -9,7 +9,7 @@
 //! | `{{#plan}}` | the steps of `skiff run` |
 
 use super::terms::{self, Terms};
-use super::{BookError, driver, lesson, plan, sheet};
+use super::{BookError, Reader, driver, lesson, plan, sheet};
 use crate::course::{Course, slug};
 use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext, errors};
@@ -22,13 +22,14 @@ const PART: &str = "The course";
 pub struct Drydock {
     course: Course,
     terms: Terms,
+    reader: Reader,
 }
 
 impl Drydock {
-    /// For this course.
-    pub fn of(course: Course) -> Result<Self, BookError> {
+    /// For this course and reader.
+    pub fn of(course: Course, reader: Reader) -> Result<Self, BookError> {
         let terms = Terms::parse(driver::carried(terms::FILE)?)?;
-        Ok(Self { course, terms })
+        Ok(Self { course, terms, reader })
     }
 
     /// Every chapter of the course, in its order, behind the title of their part.
@@ -37,7 +38,7 @@ impl Drydock {
         let at = part.ok_or_else(|| BookError::Mdbook(format!("book/src/SUMMARY.md has no part \"# {PART}\" for the chapters")))? + 1;
         for (number, folder) in self.course.folders.iter().enumerate() {
             let title = self.course.lesson(folder)?.front.title;
-            let content = lesson::page(&self.course, &self.terms, folder)?;
+            let content = lesson::page(&self.course, &self.terms, &self.reader, folder)?;
             let page = format!("{}.md", slug(folder));
             if book.chapters().any(|c| c.path.as_deref() == Some(page.as_ref())) {
                 return Err(BookError::Mdbook(format!("book/src/SUMMARY.md lists {page}: chapters come by themselves, from lessons/course.yaml")));
@@ -54,10 +55,10 @@ impl Drydock {
         for line in text.lines() {
             let directive = line.trim().strip_prefix("{{#").and_then(|d| d.strip_suffix("}}"));
             match directive.map(|d| d.split_whitespace().collect::<Vec<_>>()).as_deref() {
-                Some(["lesson", folder]) => page.push_str(&lesson::page(&self.course, &self.terms, folder)?),
+                Some(["lesson", folder]) => page.push_str(&lesson::page(&self.course, &self.terms, &self.reader, folder)?),
                 Some(["course"]) => page.push_str(&self.contents()?),
                 Some(["glossary"]) => page.push_str(&self.terms.page(&self.course)?),
-                Some(["sheets"]) => page.push_str(&sheet::all(&self.course, &self.terms)?),
+                Some(["sheets"]) => page.push_str(&sheet::all(&self.course, &self.terms, &self.reader)?),
                 Some(["reading"]) => page.push_str(&sheet::reading(&self.course)?),
                 Some(["plan"]) => page.push_str(&plan::figure(driver::carried(plan::FILE)?)?),
                 _ => {
@@ -117,6 +118,6 @@ impl Preprocessor for Drydock {
 pub fn preprocess(course: Course, input: impl Read, output: impl Write) -> Result<(), BookError> {
     let told = |e: errors::Error| BookError::Mdbook(format!("{e:#}"));
     let (context, book) = mdbook_preprocessor::parse_input(input).map_err(told)?;
-    let book = Drydock::of(course)?.run(&context, book).map_err(told)?;
+    let book = Drydock::of(course, Reader::anybody())?.run(&context, book).map_err(told)?;
     serde_json::to_writer(output, &book).map_err(|e| BookError::Mdbook(e.to_string()))
 }

@@ -4,7 +4,7 @@
 //! the pages show and keep the learner's progress. Live, nothing is shown without the token, and the pages
 //! have a terminal. See it live: `curl -I 127.0.0.1:3000`.
 
-use super::BookError;
+use super::{BookError, Reader};
 use super::live::{self, Live};
 use crate::course::Course;
 use crate::learn::Home;
@@ -24,6 +24,8 @@ const COMMAND_LIVE: &str = "drydock book serve --live";
 pub struct Beside {
     /// The course that answers are marked by.
     pub course: Course,
+    /// Who the pages were built for.
+    pub reader: Reader,
     /// The learner.
     pub home: Home,
     /// Where the terminal is; none in a book that is not live.

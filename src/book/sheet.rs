@@ -1,7 +1,7 @@
 //! A chapter on one sheet: what one can do, with which commands, in which words; and what to read.
 
-use super::BookError;
-use super::lesson::{escaped, facts};
+use super::{BookError, Reader};
+use super::lesson::escaped;
 use super::terms::Terms;
 use crate::course::template::Values;
 use crate::course::{Chapter, Course, lesson};
@@ -15,7 +15,7 @@ const EVERYDAY: [&str; 22] = [
 ];
 
 /// A chapter's sheet.
-pub fn one(course: &Course, terms: &Terms, chapter: &Chapter) -> Result<String, BookError> {
+pub fn one(course: &Course, terms: &Terms, reader: &Reader, chapter: &Chapter) -> Result<String, BookError> {
     let mut text = String::from("<div class=\"sheet\">\n\n");
     let slug = chapter.slug();
     let mut shown: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -32,7 +32,7 @@ pub fn one(course: &Course, terms: &Terms, chapter: &Chapter) -> Result<String, 
         let _ = writeln!(text, "- {}{by}", objective.text);
     }
     text.push_str("\n| command | as in this chapter |\n|---|---|\n");
-    for (name, example) in commands(chapter)? {
+    for (name, example) in commands(chapter, reader)? {
         let cell = |t: &str| format!("<code>{}</code>", escaped(t).replace('|', "&#124;"));
         let _ = writeln!(text, "| {} | {} |", cell(&name), cell(&example));
     }
@@ -43,8 +43,8 @@ pub fn one(course: &Course, terms: &Terms, chapter: &Chapter) -> Result<String, 
 }
 
 /// The programs that a chapter types, each with its first line; an engine's by subcommand.
-fn commands(chapter: &Chapter) -> Result<Vec<(String, String)>, BookError> {
-    let (file, values) = (format!("lessons/{}/lesson.md", chapter.folder), Values::of(&facts()));
+fn commands(chapter: &Chapter, reader: &Reader) -> Result<Vec<(String, String)>, BookError> {
+    let (file, values) = (format!("lessons/{}/lesson.md", chapter.folder), Values::of(&reader.facts));
     let mut found: Vec<(String, String)> = Vec::new();
     for part in chapter.lesson.steps() {
         let text = values.render(&part.text, &file, part.line)?;
@@ -76,11 +76,11 @@ fn program(line: &str) -> Option<String> {
 }
 
 /// Every chapter's sheet, one below the other.
-pub fn all(course: &Course, terms: &Terms) -> Result<String, BookError> {
+pub fn all(course: &Course, terms: &Terms, reader: &Reader) -> Result<String, BookError> {
     let mut text = String::new();
     for folder in &course.folders {
         let chapter = course.chapter(folder)?;
-        let _ = write!(text, "## {}\n\n[Read the chapter]({}.md)\n\n{}\n", chapter.lesson.front.title, chapter.slug(), one(course, terms, &chapter)?);
+        let _ = write!(text, "## {}\n\n[Read the chapter]({}.md)\n\n{}\n", chapter.lesson.front.title, chapter.slug(), one(course, terms, reader, &chapter)?);
     }
     Ok(text)
 }

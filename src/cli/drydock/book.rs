@@ -1,7 +1,7 @@
 //! `drydock book …`: the course as pages for a browser.
 
 use super::{Outcome, boxed};
-use crate::book::{self, Beside, BookError, For};
+use crate::book::{self, Beside, BookError, Reader};
 use crate::course::{Content, Course, slug};
 use crate::kernel::OrSys;
 use crate::learn::{Home, Progress};
@@ -54,7 +54,7 @@ pub enum BookCommand {
 pub fn run(command: BookCommand, course: Course) -> Outcome {
     match command {
         BookCommand::Build { dest_dir } => {
-            let index = book::build(course, &dest_dir, For::Files).map_err(boxed)?;
+            let index = book::build(course, &dest_dir, Reader::anybody()).map_err(boxed)?;
             println!("built: {}", index.display());
         }
         BookCommand::Open { chapter } => open(course, chapter)?,
@@ -83,7 +83,7 @@ fn open(course: Course, chapter: Option<String>) -> Result<(), Box<dyn crate::ke
     };
     let page = name.map_or_else(|| "index.html".to_owned(), |folder| format!("{}.html", slug(&folder)));
     home.make(&home.folder).map_err(boxed)?;
-    book::build(course, &folder, For::Files).map_err(boxed)?;
+    book::build(course, &folder, Reader::anybody()).map_err(boxed)?;
     let page = folder.join(page);
     show(&page).map_err(boxed)?;
     println!("opened: {}", page.display());
@@ -121,7 +121,7 @@ fn serve(course: Course, addr: SocketAddr, live: bool, here: bool) -> Result<(),
     let listener = book::listen(addr).map_err(boxed)?;
     let folder = std::env::temp_dir().join(format!("drydock-served-{}", std::process::id()));
     let beside = beside(&course, live, here)?;
-    let served = book::build(course, &folder, For::Server).and_then(|_| {
+    let served = book::build(course, &folder, beside.reader.clone()).and_then(|_| {
         book::serve(&folder, listener, Some(beside), |address| {
             // Whoever read it may be gone, and the book stays.
             let _ = writeln!(std::io::stdout(), "the book is at {address} (Ctrl-C ends it)");
@@ -135,11 +135,22 @@ fn serve(course: Course, addr: SocketAddr, live: bool, here: bool) -> Result<(),
 fn beside(course: &Course, live: bool, here: bool) -> Result<Beside, Box<dyn crate::kernel::Explain>> {
     let program = std::env::current_exe().or_sys("find this program's own file").map_err(boxed)?;
     let home = Home::find().map_err(boxed)?;
-    home.make(&home.folder).map_err(boxed)?;
     let of_course = if let Content::Folder(folder) = &course.content { Some(std::path::absolute(folder).unwrap_or_else(|_| folder.clone())) } else { None };
     let own = Seat::here(program.clone(), of_course);
     // In the lab, there is nothing beyond it.
     let in_lab = crate::learn::doctor::in_lab();
     let seat = live.then(|| if here || in_lab { own.clone() } else { Seat::lab(program, &home) });
-    Ok(Beside { course: course.clone(), home, seat, here: own })
+    let reader = reader(&home, live && !here && !in_lab)?;
+    Ok(Beside { course: course.clone(), reader, home, seat, here: own })
+}
+
+/// The learner: what they are asked for in a terminal is what their pages speak of.
+fn reader(home: &Home, in_lab: bool) -> Result<Reader, Box<dyn crate::kernel::Explain>> {
+    let progress = Progress::open(home.clone()).map_err(boxed)?;
+    if progress.is_new {
+        progress.save().map_err(boxed)?;
+    }
+    let seed = progress.record.seed.clone();
+    let work = home.folder.join("work");
+    Ok(if in_lab { Reader::in_lab(seed) } else { Reader::served(crate::learn::facts::read(), seed, work) })
 }

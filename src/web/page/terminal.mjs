@@ -11,9 +11,12 @@ const DARK = { background: '#14171f', foreground: '#d8dde6', cursor: '#d8dde6', 
 
 // Opens a terminal in `place`. `told` hears 'open', 'over', 'taken', 'lost' and a problem's text. Gives what
 // the page may do with it.
-export const open = ({ place, url, name, dark, reader, leave, told }) => {
+export const open = async ({ place, url, name, dark, reader, leave, told }) => {
+    // Cells are measured when it opens: the font must be there by then, and by its own name.
+    const font = getComputedStyle(document.documentElement).getPropertyValue('--mono-font').trim() || 'monospace';
+    await document.fonts.load(`13px ${font}`).catch(() => {});
     const screen = new Terminal({
-        fontFamily: 'var(--mono-font), monospace', fontSize: 13, cursorBlink: false, scrollback: 5000, minimumContrastRatio: 4.5,
+        fontFamily: font, fontSize: 13, cursorBlink: false, scrollback: 5000, minimumContrastRatio: 4.5,
         screenReaderMode: reader, theme: dark ? DARK : LIGHT, allowProposedApi: false,
     });
     const fit = new FitAddon();
