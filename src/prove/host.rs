@@ -3,8 +3,8 @@
 //! Processes are our descendants: we are made a subreaper (prctl(2)), so that an orphan comes to us
 //! and not to init. Mounts, cgroups and links are those of our namespaces. Files are the ones that
 //! the exercise says it may touch. Other engines may work on the machine meanwhile: of cgroups below
-//! an engine's own, those of the containers that were seen in the case's own engine root count, and
-//! of groups that are gone nothing is said.
+//! an engine's own, those of the containers that were seen in the case's own engine root count, of the
+//! others those that nobody lives in, and of groups that are gone nothing is said.
 
 use super::ProveError;
 use super::prompt;
@@ -101,7 +101,7 @@ impl Picture {
         let of_others = |l: &str| of_engines(l) && !containers.iter().any(|id| l.contains(id.as_str()));
         loop {
             let now = Self::take(files);
-            let left: Vec<String> = now.0.difference(&self.0).filter(|l| !of_others(l)).map(|l| format!("left behind: {l}")).collect();
+            let left: Vec<String> = now.0.difference(&self.0).filter(|l| !of_others(l) && !is_lived_in(l)).map(|l| format!("left behind: {l}")).collect();
             let gone = self.0.difference(&now.0).filter(|l| !["process ", "cgroup ", "link br-", "link ve"].iter().any(|kind| l.starts_with(kind))).map(|l| format!("gone: {l}"));
             let all: Vec<String> = left.into_iter().chain(gone).collect();
             if all.is_empty() || Instant::now() >= end {
@@ -110,6 +110,15 @@ impl Picture {
             pause(Duration::from_millis(30));
         }
     }
+}
+
+/// A cgroup that a process lives in is that process's matter: ours are in the picture themselves, and
+/// what systemd, say, starts meanwhile is nobody's here.
+fn is_lived_in(line: &str) -> bool {
+    fn lives(group: &Path) -> bool {
+        std::fs::read(group.join("cgroup.procs")).is_ok_and(|pids| !pids.is_empty()) || names(group).iter().map(|name| group.join(name)).any(|below| below.is_dir() && lives(&below))
+    }
+    line.strip_prefix("cgroup ").is_some_and(|group| lives(Path::new(group)))
 }
 
 /// Waits for the mount table to change, at most so long; other things are looked at again then.
