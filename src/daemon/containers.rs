@@ -6,7 +6,6 @@ use super::say::words::{self, state};
 use super::say::{self, which::Filters};
 use super::{Daemon, attach, changes, child, configure, exec, life, logs, order, stats, wait};
 use crate::engine::container::{Container, Status};
-use crate::engine::request::Network;
 use crate::engine::start::request_of;
 use crate::engine::volume::store::size;
 use crate::image::Store;
@@ -88,14 +87,7 @@ fn summary(container: &Container, root: &Path, sized: bool) -> Value {
     let image = Store::open(root).resolve(&record.image_digest).ok();
     let created = record.created.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let port = |p: &crate::engine::network::Published| json!({ "IP": p.address.to_string(), "PrivatePort": p.port, "PublicPort": p.host_port, "Type": p.protocol.to_string() });
-    // The document knows networks and mounts in full already; what differs is left out.
-    let whole = serde_json::to_value(say::container::document(container)).unwrap_or_default();
-    let mode = request_of(container).map(|r| match r.network {
-        Network::None => "none".to_owned(),
-        Network::Host => "host".to_owned(),
-        Network::Joined(wish) => wish.places.first().map(|p| p.network.clone()).unwrap_or_default(),
-        Network::At(path) => format!("container:{}", path.display()),
-    });
+    let request = request_of(container).unwrap_or_default();
     let mut one = json!({
         "Id": record.id,
         "Names": [format!("/{}", record.name)],
@@ -107,9 +99,9 @@ fn summary(container: &Container, root: &Path, sized: bool) -> Value {
         "Labels": record.labels,
         "State": word,
         "Status": words::status(container, word),
-        "HostConfig": { "NetworkMode": mode.unwrap_or_default() },
-        "NetworkSettings": { "Networks": whole["NetworkSettings"]["Networks"] },
-        "Mounts": whole["Mounts"],
+        "HostConfig": { "NetworkMode": say::container::network_mode(&request.network) },
+        "NetworkSettings": { "Networks": say::container::networks(container, &request) },
+        "Mounts": say::container::mounts(container),
     });
     if sized {
         let (own, below) = sizes(container, root);

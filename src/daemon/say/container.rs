@@ -45,7 +45,7 @@ pub fn document(container: &Container) -> Ordered {
         "ExecIDs": Value::Null,
         "HostConfig": host_config(container, &request),
         "GraphDriver": graph(container, image.as_ref()),
-        "Mounts": Ordered::List(record.mounts.iter().map(mount).collect()),
+        "Mounts": mounts(container),
         "Config": config(container, &request, image.as_ref()),
         "NetworkSettings": network(container, &request, image.as_ref()),
     }
@@ -167,7 +167,8 @@ fn log_options(request: &Request) -> Value {
     all.into()
 }
 
-fn network_mode(network: &Network) -> String {
+/// The network as `--network` named it.
+pub fn network_mode(network: &Network) -> String {
     match network {
         Network::None => "none".into(),
         Network::Host => "host".into(),
@@ -290,12 +291,6 @@ fn network(container: &Container, request: &Request, image: Option<&Image>) -> O
     }
     let first = record.endpoints.first();
     let key = if runs { Ns::Net.path(record.pid).display().to_string() } else { String::new() };
-    let mut networks: Vec<(String, Ordered)> = record.endpoints.iter().map(|e| (e.network.clone(), endpoint(Some(e)))).collect();
-    match &request.network {
-        Network::None | Network::Host => networks.push((network_mode(&request.network), endpoint(None))),
-        Network::Joined(wish) if networks.is_empty() => networks.extend(wish.places.iter().map(|p| (p.network.clone(), endpoint(None)))),
-        _ => {}
-    }
     let Ordered::Members(of_first) = endpoint(first) else { return Ordered::Plain(Value::Null) };
     let mut all = vec![
         ("Bridge", Ordered::Plain("".into())),
@@ -304,8 +299,24 @@ fn network(container: &Container, request: &Request, image: Option<&Image>) -> O
         ("SandboxKey", Ordered::Plain(key.into())),
     ];
     all.extend(of_first.into_iter().filter(|(name, _)| !matches!(*name, "IPAMConfig" | "Links" | "Aliases" | "NetworkID" | "DriverOpts")));
-    all.push(("Networks", Ordered::Named(networks)));
+    all.push(("Networks", networks(container, request)));
     Ordered::Members(all)
+}
+
+/// The networks that a container is in, or will be in once it runs, by name.
+pub fn networks(container: &Container, request: &Request) -> Ordered {
+    let mut all: Vec<(String, Ordered)> = container.record.endpoints.iter().map(|e| (e.network.clone(), endpoint(Some(e)))).collect();
+    match &request.network {
+        Network::None | Network::Host => all.push((network_mode(&request.network), endpoint(None))),
+        Network::Joined(wish) if all.is_empty() => all.extend(wish.places.iter().map(|p| (p.network.clone(), endpoint(None)))),
+        _ => {}
+    }
+    Ordered::Named(all)
+}
+
+/// What is mounted in a container, beside its root.
+pub fn mounts(container: &Container) -> Ordered {
+    Ordered::List(container.record.mounts.iter().map(mount).collect())
 }
 
 fn endpoint(of: Option<&Endpoint>) -> Ordered {
