@@ -17,6 +17,7 @@
 //! | [`web`] | pages with a terminal and live checks in them: sessions, tokens, sockets. |
 //! | [`prove`] | the contract every exercise is held to. |
 //! | [`book`] | the mdBook made from the same sources. |
+//! | [`workshop`] | a class: the hub, its board, and what a learner sends to it. |
 //! | [`cli`] | both command lines; the only place that prints. |
 //!
 //! Invariants, held by tests: imports follow the table (`check` never sees `engine`, `kernel` sees
@@ -35,4 +36,5 @@ pub mod learn;
 pub mod web;
 pub mod prove;
 pub mod book;
+pub mod workshop;
 pub mod cli;

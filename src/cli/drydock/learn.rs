@@ -80,6 +80,7 @@ pub fn check(desk: &mut Desk, args: &Check) -> Outcome {
     } else {
         marked::show(&verdict, &exercise.title);
     }
+    super::join::verdict(desk, &exercise, &verdict);
     note(desk, &exercise, &verdict, args.json)?;
     Ok(verdict.exit_code())
 }
@@ -124,6 +125,7 @@ pub fn watch(desk: &mut Desk, args: &Watch) -> Outcome {
         if passed && args.keep {
             keep(&desk.progress.home, &exercise.id);
         }
+        super::join::verdict(desk, &exercise, verdict);
         last = Some(verdict.clone());
         args.keep || !passed
     })

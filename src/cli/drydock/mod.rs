@@ -5,8 +5,11 @@ mod book;
 mod compare;
 pub mod course;
 mod exam;
+mod hand;
+mod join;
 mod lab;
 mod learn;
+mod leave;
 mod list;
 mod marked;
 mod matrix;
@@ -16,6 +19,7 @@ mod quiz;
 mod read;
 mod review;
 mod setup;
+mod workshop;
 
 use crate::cli::error::show;
 use crate::cli::usage;
@@ -87,6 +91,15 @@ enum Command {
     Lab(lab::Lab),
     /// Measure two ways to run something side by side, on this machine
     Compare(compare::Compare),
+    /// Join a class: CODE@HOST, as the instructor's screen shows it
+    Join(join::Join),
+    /// Ask for help in the class: raise your hand, or take it down
+    Hand(hand::Hand),
+    /// Leave the class
+    Leave,
+    /// Lead a class on a local network
+    #[command(subcommand)]
+    Workshop(workshop::WorkshopCommand),
     /// For authors: check the course's own files and exercises
     #[command(subcommand)]
     Course(course::CourseCommand),
@@ -149,9 +162,15 @@ fn dispatch(cli: Cli) -> Outcome {
         Some(Command::Lab(args)) => lab::run(args),
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Doctor(args)) => setup::doctor(&args, &course),
+        Some(Command::Workshop(args)) => workshop::run(args, &course),
+        Some(Command::Join(args)) if args.is_sender() => join::send(),
+        Some(Command::Leave) => leave::run(),
         other => {
             let mut desk = Desk::open(course)?;
-            learner(other, &mut desk)
+            join::news(&desk);
+            let outcome = learner(other, &mut desk);
+            join::tell(&mut desk);
+            outcome
         }
     }
 }
@@ -174,6 +193,8 @@ fn learner(command: Option<Command>, desk: &mut Desk) -> Outcome {
         Some(Command::Exam(args)) => exam::run(desk, &args),
         Some(Command::Progress(args)) => setup::progress(desk, &args),
         Some(Command::Shell) => setup::shell(desk),
+        Some(Command::Join(args)) => join::run(desk, &args),
+        Some(Command::Hand(args)) => hand::run(desk, &args),
         Some(_) => Ok(0),
     }
 }

@@ -1,0 +1,268 @@
+//! A class through the binaries: a hub, learners with homes of their own, and what strangers send.
+
+#[macro_use]
+mod support;
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+use support::{Room, outcome, read_until, stdout};
+
+/// Generous: a state is waited for, and comes long before.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A hub in a room of its own.
+struct Hub {
+    room: Room,
+    child: Child,
+    port: u16,
+    code: String,
+    key: String,
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(room: &Room, port: u16) -> (Child, String) {
+    let mut serve = room.drydock(&["workshop", "serve", "class", "--addr", &format!("127.0.0.1:{port}")]);
+    let mut child = serve.current_dir(room.path()).stdout(Stdio::piped()).spawn().expect("drydock runs");
+    let said = read_until(child.stdout.as_mut().expect("a pipe"), "Ctrl-C ends it.\n", SOON);
+    (child, said)
+}
+
+impl Hub {
+    fn new() -> Self {
+        let room = Room::new();
+        let new = ["workshop", "new", "class", "--chapter", "namespaces", "--chapter", "cgroups", "--minutes", "90"];
+        stdout(room.drydock(&new).current_dir(room.path()));
+        let (child, said) = serve(&room, 0);
+        let after = |mark: &str| said.split_once(mark).unwrap_or_else(|| panic!("no {mark:?} in {said}")).1;
+        let word = |text: &str| text.split_whitespace().next().expect("a word").to_owned();
+        let address = word(after("drydock join "));
+        let (code, port) = address.rsplit_once(":").expect("a port");
+        Self { port: port.parse().expect("a number"), code: code.trim_end_matches("@127.0.0.1").to_owned(), key: word(after("/board?key=")), child, room }
+    }
+
+    fn address(&self) -> String {
+        format!("{}@127.0.0.1:{}", self.code, self.port)
+    }
+
+    /// As if the machine had lost power: no handler runs.
+    fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("ours");
+    }
+
+    fn again(&mut self) {
+        self.child = serve(&self.room, self.port).0;
+    }
+
+    fn learner(&self, nick: &str) -> Room {
+        let room = Room::new();
+        stdout(&mut room.drydock(&["join", &self.address(), "--name", nick]));
+        room
+    }
+
+    fn plain(&self, request: &str, headers: &[&str], body: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the hub listens");
+        stream.set_read_timeout(Some(SOON)).expect("a socket");
+        let more: String = headers.iter().map(|h| format!("{h}\r\n")).collect();
+        let head = format!("{request} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nconnection: close\r\ncontent-length: {}\r\n{more}\r\n", self.port, body.len());
+        // A hub that has heard enough may hang up before all is said.
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        stream
+    }
+
+    /// Status and body.
+    fn ask(&self, request: &str, headers: &[&str], body: &[u8]) -> (u16, String) {
+        let mut all = Vec::new();
+        let _ = self.plain(request, headers, body).read_to_end(&mut all);
+        let text = String::from_utf8_lossy(&all).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        (head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status"), body.to_owned())
+    }
+
+    fn post(&self, path: &str, secret: &str, body: &Value) -> (u16, Value) {
+        let (status, text) = self.ask(&format!("POST {path}"), &[&format!("authorization: Bearer {secret}")], body.to_string().as_bytes());
+        (status, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
+    }
+
+    fn act(&self, act: &Value) {
+        assert_eq!(self.post("/board/act", &self.key, act), (200, json!({})), "{act}");
+    }
+
+    fn board(&self) -> Board {
+        let stream = self.plain("GET /board/stream", &[&format!("authorization: Bearer {}", self.key)], b"");
+        Board { stream: BufReader::new(stream), rows: BTreeMap::new(), head: Value::Null }
+    }
+}
+
+/// A board that follows, as the page does.
+struct Board {
+    stream: BufReader<TcpStream>,
+    rows: BTreeMap<u64, Value>,
+    head: Value,
+}
+
+impl Board {
+    /// Takes what comes until it is so.
+    fn until(&mut self, what: &str, so: impl Fn(&Self) -> bool) {
+        let end = std::time::Instant::now() + SOON;
+        while !so(self) {
+            assert!(std::time::Instant::now() < end, "waited for {what}: {:#?} {:#}", self.rows, self.head);
+            let mut line = String::new();
+            let read = self.stream.read_line(&mut line).unwrap_or_else(|e| panic!("{what}: {e}: {:#?} {:#}", self.rows, self.head));
+            assert!(read > 0, "the hub hung up before {what}");
+            if let Some(data) = line.strip_prefix("data: ") {
+                let data: Value = serde_json::from_str(data).expect("JSON");
+                for row in data["rows"].as_array().expect("rows") {
+                    self.rows.insert(row["i"].as_u64().expect("a number"), row.clone());
+                }
+                self.head = data["head"].clone();
+            }
+        }
+    }
+
+    fn row(&self, nick: &str) -> &Value {
+        self.rows.values().find(|r| r["nick"] == nick).unwrap_or(&Value::Null)
+    }
+}
+
+fn verdict(seq: u64, stand: &str, reason: &str) -> Value {
+    json!({"seq": seq, "at": 0, "kind": "verdict", "exercise": "namespaces/hostname", "stand": stand, "check": "named", "reason": reason})
+}
+
+const WHY: &str = "no process on this machine sees the hostname {name}: a name counts while a process is there to see it";
+
+#[test]
+fn the_board_shows_who_is_stuck_on_which_reason_and_a_killed_hub_loses_and_doubles_nothing() {
+    let mut hub = Hub::new();
+    let (ada, bob) = (hub.learner("ada"), hub.learner("bob"));
+    for learner in [&ada, &bob] {
+        stdout(&mut learner.drydock(&["start", "namespaces/hostname"]));
+        assert_eq!(outcome(&mut learner.drydock(&["check"])).0, Some(1));
+    }
+    let mut board = hub.board();
+    // The two have other hostnames drawn, and are stuck on the same.
+    board.until("the group of two", |b| b.head["groups"] == json!([{"exercise": 0, "reason": WHY, "count": 2, "who": [0, 1]}]));
+    stdout(&mut ada.drydock(&["hand", "which", "shell?"]));
+    board.until("the hand", |b| b.row("ada")["hand"]["about"] == "which shell?");
+
+    hub.kill();
+    for _ in 0..2 {
+        let (code, _, said) = outcome(&mut ada.drydock(&["check"]));
+        assert_eq!((code, said.as_str()), (Some(1), ""), "the course is the same without the hub");
+    }
+    stdout(&mut ada.drydock(&["hint"]));
+    let shown = stdout(&mut ada.drydock(&["join", "--show"]));
+    assert_eq!(shown.split_once("to be sent").expect("it waits").1.matches("\"kind\":\"verdict\"").count(), 2, "{shown}");
+    hub.again();
+    let mut board = hub.board();
+    let ada_is = |b: &Board| (b.row("ada")["checks"].clone(), b.row("ada")["hints"].clone(), b.row("ada")["hand"]["about"].clone());
+    board.until("what was kept", |b| ada_is(b) == (json!(3), json!(1), json!("which shell?")));
+    assert_eq!((board.rows.len(), &board.row("bob")["checks"]), (2, &json!(1)), "{:#?}", board.rows);
+
+    let text = stdout(hub.room.drydock(&["workshop", "board", "class"]).current_dir(hub.room.path()));
+    let together = format!("not yet, together\n   2  namespaces/hostname: {WHY}\n      ada, bob\n");
+    assert!(text.contains(&together) && text.contains("HAND UP: which shell?"), "{text}");
+    assert_eq!(stdout(&mut ada.drydock(&["leave"])), "You have left the class. Your progress in the course is as it was.\n");
+    board.until("ada's leaving", |b| b.row("ada")["left"] == true);
+    let (code, _, said) = outcome(&mut ada.drydock(&["hand"]));
+    assert_eq!((code, said.lines().next()), (Some(2), Some("error: you are in no class")));
+}
+
+#[test]
+fn a_question_to_all_is_answered_in_a_terminal_and_its_answers_spread_out_and_what_was_right_is_told_when_it_is_closed() {
+    let hub = Hub::new();
+    let (ada, mut board) = (hub.learner("ada"), hub.board());
+    hub.act(&json!({"act": "message", "text": "ten minutes more"}));
+    hub.act(&json!({"act": "ask", "question": "ns-what-1"}));
+    let answer = |letter: &str| {
+        let mut command = ada.drydock(&["join"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("drydock runs");
+        child.stdin.take().expect("a pipe").write_all(letter.as_bytes()).expect("it reads");
+        let out = child.wait_with_output().expect("it ends");
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    let shown = answer("a\n");
+    assert!(shown.contains("  ten minutes more\n") && shown.contains("Two processes show") && shown.ends_with("  sent\n"), "{shown}");
+    board.until("the reply", |b| b.head["poll"]["replies"] == 1);
+    assert_eq!(board.head["poll"]["spread"][0]["count"], 1);
+    hub.act(&json!({"act": "close"}));
+    hub.act(&json!({"act": "message", "text": "on with it"}));
+    // What is new comes with the answer to whatever is sent, behind the command's back, and is told once.
+    stdout(&mut ada.drydock(&["hand"]));
+    let end = std::time::Instant::now() + SOON;
+    let told = loop {
+        let (_, _, said) = outcome(&mut ada.drydock(&["list"]));
+        if !said.is_empty() {
+            break said;
+        }
+        assert!(std::time::Instant::now() < end, "no news for a learner");
+    };
+    assert!(told.starts_with("from your instructor: on with it\nthe answer: You were right. they see the same hostname"), "{told}");
+    assert_eq!(outcome(&mut ada.drydock(&["list"])).2, "");
+}
+
+#[test]
+fn a_wrong_code_another_hub_a_taken_nick_and_guesses_are_refused_or_mended() {
+    let hub = Hub::new();
+    let room = Room::new();
+    let join = |code: &str| outcome(&mut room.drydock(&["join", &format!("{code}@127.0.0.1:{}", hub.port), "--name", "eve"]));
+    let wrong = format!("{}{}", if hub.code.starts_with('0') { '1' } else { '0' }, &hub.code[1..]);
+    assert_eq!(join(&wrong), (Some(2), String::new(), "error: the hub refuses: the code is wrong: read it again from the instructor's screen\n".into()));
+    let last = if hub.code.ends_with('0') { '1' } else { '0' };
+    let (code, _, said) = join(&format!("{}{last}", &hub.code[..hub.code.len() - 1]));
+    assert_eq!((code, said.lines().next()), (Some(2), Some(format!("error: what answers at 127.0.0.1:{} is not the hub of this code", hub.port).as_str())));
+    let first = hub.learner("Ada");
+    let second = Room::new();
+    let said = stdout(&mut second.drydock(&["join", &hub.address(), "--name", "ada"]));
+    assert!(said.contains("There is a ada already, so your name in the class is ada 2.\n"), "{said}");
+    drop(first);
+    let mut last = 0;
+    for _ in 0..30 {
+        last = hub.post("/join", "", &json!({"word": "000000", "nick": "eve"})).0;
+    }
+    assert_eq!(last, 429);
+}
+
+#[test]
+fn what_strangers_send_is_refused_or_repaired_and_a_learner_does_not_get_to_the_board() {
+    let hub = Hub::new();
+    let mut board = hub.board();
+    let (word, secret) = (&hub.code[..6], "0123456789abcdef0123456789abcdef");
+    let nick = "<img src=x onerror=alert(1)>\u{202e}\n";
+    let (status, inbox) = hub.post("/join", "", &json!({"word": word, "nick": nick, "secret": secret}));
+    assert_eq!((status, &inbox["inbox"]["nick"]), (200, &json!("<img src=x onerror=alert(1)>")));
+    // Out of order, twice, with a clock that is years behind, and one number with another content.
+    let now = 1_000_000;
+    let send = |events: Value| hub.post("/events", secret, &json!({"now": now, "events": events}));
+    assert_eq!(send(json!([verdict(3, "not-yet", "third"), verdict(2, "not-yet", "second")])).0, 200);
+    assert_eq!(send(json!([verdict(1, "passed", ""), verdict(3, "not-yet", "third"), verdict(2, "passed", "forged")])).1["seqs"], json!([1, 3, 2]));
+    board.until("three checks", |b| b.rows.get(&0).is_some_and(|r| r["checks"] == 3));
+    let row = &board.rows[&0];
+    assert_eq!((row["signs"].as_str().map(|s| &s[..1]), &row["reason"]), (Some("+"), &Value::Null), "what was passed stays passed: {row}");
+    assert!(row["since"].as_i64() > Some(1_500_000_000_000), "by the hub's clock: {row}");
+    let long = "x".repeat(5000);
+    send(json!([{"seq": 4, "at": 0, "kind": "hand", "up": true, "about": long}]));
+    board.until("a hand", |b| b.rows[&0]["hand"]["about"].as_str().is_some_and(|a| a.len() == 300));
+
+    let bearer = format!("authorization: Bearer {secret}");
+    assert_eq!(hub.ask("POST /events", &[&bearer], &vec![b' '; 1 << 20]).0, 413);
+    assert_eq!(hub.ask("POST /events", &[&bearer], b"{").0, 400);
+    assert_eq!(hub.ask("POST /events", &["authorization: Bearer nobody-nobody-nobody"], b"{}").0, 401);
+    assert_eq!(hub.ask("POST /events", &[&format!("cookie: drydock-learner={secret}"), "origin: http://elsewhere.example"], b"{}").0, 403, "another page with the learner's cookie");
+    for path in ["/board", "/board/text", "/board/stream", "/board/all"] {
+        assert_eq!(hub.ask(&format!("GET {path}"), &[], b"").0, 401, "{path} to anybody");
+        assert_eq!(hub.ask(&format!("GET {path}"), &[&bearer], b"").0, 403, "{path} to a learner");
+    }
+    hub.act(&json!({"act": "remove", "learner": board.rows[&0]["id"]}));
+    assert_eq!(hub.ask("POST /events", &[&bearer], b"{}").0, 403, "who was taken out stays out");
+}
