@@ -4,136 +4,10 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Stdio};
-use std::time::Duration;
-use support::{Room, outcome, read_until, stdout};
-
-/// Generous: a state is waited for, and comes long before.
-const SOON: Duration = Duration::from_secs(30);
-
-/// A hub in a room of its own.
-struct Hub {
-    room: Room,
-    child: Child,
-    port: u16,
-    code: String,
-    key: String,
-}
-
-impl Drop for Hub {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn serve(room: &Room, port: u16) -> (Child, String) {
-    let mut serve = room.drydock(&["workshop", "serve", "class", "--addr", &format!("127.0.0.1:{port}")]);
-    let mut child = serve.current_dir(room.path()).stdout(Stdio::piped()).spawn().expect("drydock runs");
-    let said = read_until(child.stdout.as_mut().expect("a pipe"), "Ctrl-C ends it.\n", SOON);
-    (child, said)
-}
-
-impl Hub {
-    fn new() -> Self {
-        let room = Room::new();
-        let new = ["workshop", "new", "class", "--chapter", "namespaces", "--chapter", "cgroups", "--minutes", "90"];
-        stdout(room.drydock(&new).current_dir(room.path()));
-        let (child, said) = serve(&room, 0);
-        let after = |mark: &str| said.split_once(mark).unwrap_or_else(|| panic!("no {mark:?} in {said}")).1;
-        let word = |text: &str| text.split_whitespace().next().expect("a word").to_owned();
-        let address = word(after("drydock join "));
-        let (code, port) = address.rsplit_once(":").expect("a port");
-        Self { port: port.parse().expect("a number"), code: code.trim_end_matches("@127.0.0.1").to_owned(), key: word(after("/board?key=")), child, room }
-    }
-
-    fn address(&self) -> String {
-        format!("{}@127.0.0.1:{}", self.code, self.port)
-    }
-
-    /// As if the machine had lost power: no handler runs.
-    fn kill(&mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("ours");
-    }
-
-    fn again(&mut self) {
-        self.child = serve(&self.room, self.port).0;
-    }
-
-    fn learner(&self, nick: &str) -> Room {
-        let room = Room::new();
-        stdout(&mut room.drydock(&["join", &self.address(), "--name", nick]));
-        room
-    }
-
-    fn plain(&self, request: &str, headers: &[&str], body: &[u8]) -> TcpStream {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the hub listens");
-        stream.set_read_timeout(Some(SOON)).expect("a socket");
-        let more: String = headers.iter().map(|h| format!("{h}\r\n")).collect();
-        let head = format!("{request} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nconnection: close\r\ncontent-length: {}\r\n{more}\r\n", self.port, body.len());
-        // A hub that has heard enough may hang up before all is said.
-        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
-        stream
-    }
-
-    /// Status and body.
-    fn ask(&self, request: &str, headers: &[&str], body: &[u8]) -> (u16, String) {
-        let mut all = Vec::new();
-        let _ = self.plain(request, headers, body).read_to_end(&mut all);
-        let text = String::from_utf8_lossy(&all).into_owned();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
-        (head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status"), body.to_owned())
-    }
-
-    fn post(&self, path: &str, secret: &str, body: &Value) -> (u16, Value) {
-        let (status, text) = self.ask(&format!("POST {path}"), &[&format!("authorization: Bearer {secret}")], body.to_string().as_bytes());
-        (status, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
-    }
-
-    fn act(&self, act: &Value) {
-        assert_eq!(self.post("/board/act", &self.key, act), (200, json!({})), "{act}");
-    }
-
-    fn board(&self) -> Board {
-        let stream = self.plain("GET /board/stream", &[&format!("authorization: Bearer {}", self.key)], b"");
-        Board { stream: BufReader::new(stream), rows: BTreeMap::new(), head: Value::Null }
-    }
-}
-
-/// A board that follows, as the page does.
-struct Board {
-    stream: BufReader<TcpStream>,
-    rows: BTreeMap<u64, Value>,
-    head: Value,
-}
-
-impl Board {
-    /// Takes what comes until it is so.
-    fn until(&mut self, what: &str, so: impl Fn(&Self) -> bool) {
-        let end = std::time::Instant::now() + SOON;
-        while !so(self) {
-            assert!(std::time::Instant::now() < end, "waited for {what}: {:#?} {:#}", self.rows, self.head);
-            let mut line = String::new();
-            let read = self.stream.read_line(&mut line).unwrap_or_else(|e| panic!("{what}: {e}: {:#?} {:#}", self.rows, self.head));
-            assert!(read > 0, "the hub hung up before {what}");
-            if let Some(data) = line.strip_prefix("data: ") {
-                let data: Value = serde_json::from_str(data).expect("JSON");
-                for row in data["rows"].as_array().expect("rows") {
-                    self.rows.insert(row["i"].as_u64().expect("a number"), row.clone());
-                }
-                self.head = data["head"].clone();
-            }
-        }
-    }
-
-    fn row(&self, nick: &str) -> &Value {
-        self.rows.values().find(|r| r["nick"] == nick).unwrap_or(&Value::Null)
-    }
-}
+use std::io::Write;
+use std::process::Stdio;
+use support::class::{Board, Hub, SOON};
+use support::{Room, outcome, stdout};
 
 fn verdict(seq: u64, stand: &str, reason: &str) -> Value {
     json!({"seq": seq, "at": 0, "kind": "verdict", "exercise": "namespaces/hostname", "stand": stand, "check": "named", "reason": reason})
@@ -172,6 +46,16 @@ fn the_board_shows_who_is_stuck_on_which_reason_and_a_killed_hub_loses_and_doubl
     let text = stdout(hub.room.drydock(&["workshop", "board", "class"]).current_dir(hub.room.path()));
     let together = format!("not yet, together\n   2  namespaces/hostname: {WHY}\n      ada, bob\n");
     assert!(text.contains(&together) && text.contains("HAND UP: which shell?"), "{text}");
+    // Both had no hostname of their own; the one hint and the times are the class's to know.
+    let report = |format: &str| stdout(hub.room.drydock(&["workshop", "report", "class", "--format", format]).current_dir(hub.room.path()));
+    let csv = report("csv");
+    let lines: Vec<Vec<&str>> = csv.split("\r\n").map(|l| l.split(',').collect()).collect();
+    let facts = |line: &[&str]| (line[0].to_owned(), line[2].to_owned(), line[6].to_owned(), line[7].to_owned(), line[8].to_owned());
+    let of = |who: &str, checks: &str, hints: &str| (who.to_owned(), "not yet".to_owned(), checks.to_owned(), hints.to_owned(), WHY.to_owned());
+    assert_eq!((facts(&lines[1]), facts(&lines[2]), lines.len()), (of("ada", "3", "1"), of("bob", "1", "0"), 4), "{csv}");
+    let junit = report("xml");
+    let case = format!("    <testcase classname=\"namespaces\" name=\"hostname\" time=\"0\"><failure message=\"{WHY}\"/></testcase>\n");
+    assert_eq!((junit.matches(&case).count(), junit.matches("<testsuite name=\"ada\"").count()), (2, 1), "{junit}");
     assert_eq!(stdout(&mut ada.drydock(&["leave"])), "You have left the class. Your progress in the course is as it was.\n");
     board.until("ada's leaving", |b| b.row("ada")["left"] == true);
     let (code, _, said) = outcome(&mut ada.drydock(&["hand"]));

@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod member;
 pub mod plan;
 pub mod program;
+pub mod report;
 pub mod tls;
 
 pub use code::{Address, JoinCode};

@@ -7,6 +7,7 @@
 #![allow(dead_code, unused_macros)]
 
 pub mod bench;
+pub mod class;
 pub mod debian;
 pub mod docker;
 pub mod host;

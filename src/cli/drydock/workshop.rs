@@ -7,7 +7,9 @@ use crate::kernel::{Explain, OrSys};
 use crate::learn::facts;
 use crate::web;
 use crate::workshop::code::{self, PORT};
-use crate::workshop::hub::{Hub, RUNNING};
+use crate::workshop::hub::class::Class;
+use crate::workshop::hub::{Hub, RUNNING, keep};
+use crate::workshop::report::{Format, Report};
 use crate::workshop::{Address, Error, Plan, Program, carry};
 use clap::{Args, Subcommand};
 use qrcode::render::unicode::Dense1x2;
@@ -28,6 +30,8 @@ pub enum WorkshopCommand {
     Serve(Serve),
     /// Show the board as plain text
     Board(Board),
+    /// Write what the workshop came to: by learner, exercise, question and objective
+    Report(Written),
 }
 
 /// Options of `workshop new`.
@@ -75,6 +79,17 @@ pub struct Board {
     json: bool,
 }
 
+/// Options of `workshop report`.
+#[derive(Debug, Args)]
+pub struct Written {
+    /// The workshop's folder; its hub may run or not
+    #[arg(default_value = "workshop")]
+    folder: PathBuf,
+    /// html (a page to be kept or printed), csv, json, xml (JUnit, for autograders)
+    #[arg(long, value_name = "FORMAT", default_value = "json", value_parser = ["html", "csv", "json", "xml"])]
+    format: String,
+}
+
 /// Where a hub is, kept in its folder for `workshop board`.
 #[derive(Serialize, Deserialize)]
 struct Running {
@@ -88,6 +103,7 @@ pub fn run(command: WorkshopCommand, course: &Course) -> Outcome {
         WorkshopCommand::New(args) => new(&args, course),
         WorkshopCommand::Serve(args) => serve(&args, course),
         WorkshopCommand::Board(args) => board(&args),
+        WorkshopCommand::Report(args) => report(&args, course),
     }
 }
 
@@ -161,6 +177,15 @@ fn leave_word(path: &Path, own: &Address, key: &str) -> Result<(), Error> {
     let _ = std::fs::remove_file(path);
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     Ok(file.and_then(|mut f| f.write_all(&text)).or_sys_with(|| format!("write {}", path.display()))?)
+}
+
+fn report(args: &Written, course: &Course) -> Outcome {
+    let plan = Plan::read(&args.folder, course).map_err(boxed)?;
+    let program = Program::of(&plan, course, &facts::read()).map_err(boxed)?;
+    let class = Class::of(keep::load(&args.folder).map_err(boxed)?, &program);
+    let format = args.format.parse().unwrap_or(Format::Json);
+    print!("{}", Report::of(&class, &program).text(format).map_err(boxed)?);
+    Ok(0)
 }
 
 fn board(args: &Board) -> Outcome {

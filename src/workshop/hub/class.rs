@@ -3,6 +3,7 @@
 //! Pure: no clock, no socket, no database. The hub folds what was kept when it starts, and each new one
 //! after it was written down; so a hub that was killed knows afterwards what it knew before.
 
+use super::keep::Kept;
 use super::learner::Learner;
 use crate::course::quiz::{Kind, Question};
 use crate::learn::answer;
@@ -106,22 +107,51 @@ pub struct Class {
 }
 
 impl Class {
+    /// The class that was kept. Acts speak of learners, and replies of questions that an act asked.
+    pub fn of(kept: Kept, program: &Program) -> Self {
+        let mut class = Self::default();
+        for (id, nick, joined, browser) in kept.learners {
+            class.join(id, nick, joined, browser);
+        }
+        for (id, at, act) in kept.acts {
+            // Its number is taken, though this version may not know it.
+            class.acts = class.acts.max(id);
+            if let Ok(act) = serde_json::from_str(&act) {
+                class.act(id, at, act, program);
+            }
+        }
+        for (id, event, received) in kept.events {
+            if let Some(at) = class.find(&id) {
+                class.event(at, &event, received, program);
+            }
+        }
+        class
+    }
+
     /// Index of a learner.
     pub fn find(&self, id: &str) -> Option<usize> {
         self.by_id.get(id).copied()
     }
 
-    /// A nick that nobody has: the one wished for, or with a number behind it.
-    pub fn free_nick(&self, wished: &str) -> String {
-        let is_free = |nick: &str| !self.nicks.contains(&nick.to_lowercase());
-        if is_free(wished) {
-            return wished.to_owned();
-        }
-        (2..).map(|n| format!("{wished} {n}")).find(|nick| is_free(nick)).unwrap_or_default()
+    /// Takes a nick that nobody has: the one wished for, or with a number behind it.
+    pub fn take_nick(&mut self, wished: &str) -> String {
+        let is_free = |nick: &String| !self.nicks.contains(&nick.to_lowercase());
+        let numbered = (2..).map(|n| format!("{wished} {n}"));
+        let nick = std::iter::once(wished.to_owned()).chain(numbered).find(is_free).unwrap_or_default();
+        self.nicks.insert(nick.to_lowercase());
+        nick
     }
 
-    /// Takes a learner in.
+    /// Gives a nick back that could not be written down.
+    pub fn free_nick(&mut self, nick: &str) {
+        self.nicks.remove(&nick.to_lowercase());
+    }
+
+    /// Takes a learner in. Whoever is in already, by another connection of theirs, stays who they are.
     pub fn join(&mut self, id: String, nick: String, joined: i64, browser: bool) -> usize {
+        if let Some(at) = self.find(&id) {
+            return at;
+        }
         let at = self.learners.len();
         self.nicks.insert(nick.to_lowercase());
         self.by_id.insert(id.clone(), at);

@@ -144,6 +144,16 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()))
 }
 
+/// What is kept in a workshop's folder, whether a hub is running or not.
+pub fn load(folder: &Path) -> Result<Kept, Error> {
+    let path = file(folder);
+    if !path.exists() {
+        return Ok(Kept::default());
+    }
+    let opened = Connection::open_with_flags(&path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE);
+    opened.and_then(|db| read(&db)).map_err(|e| Error::Database { path, reason: e.to_string() })
+}
+
 fn read(db: &Connection) -> rusqlite::Result<Kept> {
     let mut kept = Kept::default();
     let mut select = db.prepare("SELECT id, nick, joined, browser FROM learner ORDER BY joined, id")?;

@@ -77,23 +77,7 @@ impl Hub {
         let (keep, kept, db) = Keep::open(&keep::file(folder))?;
         let word = keep::setting(&db, "word", || code::random_letters(6))?;
         let key = keep::setting(&db, "key", || code::random_letters(26))?;
-        let mut class = Class::default();
-        // Acts speak of learners, and replies of questions that an act asked.
-        for (id, nick, joined, browser) in kept.learners {
-            class.join(id, nick, joined, browser);
-        }
-        for (id, at, act) in kept.acts {
-            // Its number is taken, though this version does not know it.
-            class.acts = class.acts.max(id);
-            if let Ok(act) = serde_json::from_str::<Act>(&act) {
-                class.act(id, at, act, &program);
-            }
-        }
-        for (id, event, received) in kept.events {
-            if let Some(at) = class.find(&id) {
-                class.event(at, &event, received, &program);
-            }
-        }
+        let class = Class::of(kept, &program);
         let code = JoinCode { word, fingerprint: code::fingerprint(&identity.certificate) };
         let boards = broadcast::channel(64).0;
         let (acting, notes) = (tokio::sync::Mutex::new(()), Mutex::default());

@@ -36,25 +36,37 @@ pub struct Peer {
 /// An answer.
 pub type Answer = Response<Body>;
 
+/// A refusal: its status and its reason.
+#[derive(Debug)]
+pub struct Refused(StatusCode, String);
+
+impl From<Refused> for Answer {
+    fn from(refused: Refused) -> Self {
+        let mut answer = told(&json!({ "error": refused.1 }));
+        *answer.status_mut() = refused.0;
+        answer
+    }
+}
+
 /// Answers one request.
 pub async fn one(hub: Arc<Hub>, peer: Peer, request: Request<Body>) -> Answer {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let answer = match (&method, path.as_str()) {
-        (&Method::GET, "/") => page("text/html; charset=utf-8", include_str!("../page/join.html")),
-        (&Method::GET, "/join.js") => page("text/javascript; charset=utf-8", include_str!("../page/join.js")),
-        (&Method::GET, "/board.js") => page("text/javascript; charset=utf-8", include_str!("../page/board.js")),
-        (&Method::GET, "/style.css") => page("text/css; charset=utf-8", include_str!("../page/style.css")),
+        (&Method::GET, "/") => Ok(page("text/html; charset=utf-8", include_str!("../page/join.html"))),
+        (&Method::GET, "/join.js") => Ok(page("text/javascript; charset=utf-8", include_str!("../page/join.js"))),
+        (&Method::GET, "/board.js") => Ok(page("text/javascript; charset=utf-8", include_str!("../page/board.js"))),
+        (&Method::GET, "/style.css") => Ok(page("text/css; charset=utf-8", include_str!("../page/style.css"))),
         (&Method::POST, "/join") => join(&hub, peer, request).await,
         (&Method::POST, "/events") => events(&hub, peer, request).await,
         (&Method::GET, "/board") => teacher::enter(&hub, peer, &request),
         (_, path) if path.starts_with("/board/") => match teacher::is_teacher(&hub, peer, &request) {
-            Ok(()) if path == "/board/stream" && method == Method::GET => with_kind("text/event-stream", stream::follow(Arc::clone(&hub))),
+            Ok(()) if path == "/board/stream" && method == Method::GET => Ok(with_kind("text/event-stream", stream::follow(Arc::clone(&hub)))),
             Ok(()) => teacher::one(&hub, request).await,
-            Err(refused) => refused,
+            Err(refused) => Err(refused),
         },
-        _ => refuse(StatusCode::NOT_FOUND, "there is no such page"),
+        _ => Err(refuse(StatusCode::NOT_FOUND, "there is no such page")),
     };
-    safe(answer)
+    safe(answer.unwrap_or_else(Answer::from))
 }
 
 /// What every answer says to a browser: nothing from elsewhere, nowhere else, never guessed.
@@ -66,7 +78,7 @@ fn safe(mut answer: Answer) -> Answer {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
     ] {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+        answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     answer
 }
@@ -88,19 +100,17 @@ pub fn told(value: &Value) -> Answer {
 }
 
 /// A refusal with its reason.
-pub fn refuse(status: StatusCode, why: &str) -> Answer {
-    let mut answer = told(&json!({ "error": why }));
-    *answer.status_mut() = status;
-    answer
+pub fn refuse(status: StatusCode, why: &str) -> Refused {
+    Refused(status, why.to_owned())
 }
 
 /// Too many were wrong.
-pub fn wait(seconds: u64) -> Answer {
+pub fn wait(seconds: u64) -> Refused {
     refuse(StatusCode::TOO_MANY_REQUESTS, &format!("too many wrong tries; again in {seconds} s"))
 }
 
 /// Reads a body as JSON.
-pub async fn body<T: for<'de> Deserialize<'de>>(request: Request<Body>) -> Result<T, Answer> {
+pub async fn body<T: for<'de> Deserialize<'de>>(request: Request<Body>) -> Result<T, Refused> {
     let bytes = to_bytes(request.into_body(), BODY).await.map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE, "that is too much at once"))?;
     serde_json::from_slice(&bytes).map_err(|e| refuse(StatusCode::BAD_REQUEST, &format!("that makes no sense: {e}")))
 }
@@ -112,10 +122,11 @@ pub fn cookie<'r>(request: &'r Request<Body>, name: &str) -> Option<&'r str> {
 }
 
 /// A browser says where its page is from: it must be from here.
-pub fn is_own_page(request: &Request<Body>, peer: Peer) -> bool {
+pub fn own_page(request: &Request<Body>, peer: Peer) -> Result<(), Refused> {
     let text = |name| request.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok());
     let scheme = if peer.secure { "https" } else { "http" };
-    text(header::ORIGIN).is_none_or(|origin| text(header::HOST).is_some_and(|host| origin == format!("{scheme}://{host}")))
+    let is_own = text(header::ORIGIN).is_none_or(|origin| text(header::HOST).is_some_and(|host| origin == format!("{scheme}://{host}")));
+    if is_own { Ok(()) } else { Err(refuse(StatusCode::FORBIDDEN, "that page is not the hub's")) }
 }
 
 /// Who asks to join.
@@ -128,33 +139,23 @@ struct Newcomer {
     secret: Option<String>,
 }
 
-async fn join(hub: &Arc<Hub>, peer: Peer, request: Request<Body>) -> Answer {
-    if let Err(seconds) = hub.limits.allows(peer.ip) {
-        return wait(seconds);
-    }
-    if !is_own_page(&request, peer) {
-        return refuse(StatusCode::FORBIDDEN, "that page is not the hub's");
-    }
-    let newcomer: Newcomer = match body(request).await {
-        Ok(newcomer) => newcomer,
-        Err(refused) => return refused,
-    };
+async fn join(hub: &Arc<Hub>, peer: Peer, request: Request<Body>) -> Result<Answer, Refused> {
+    hub.limits.allows(peer.ip).map_err(wait)?;
+    own_page(&request, peer)?;
+    let newcomer: Newcomer = body(request).await?;
     if !same(&newcomer.word.to_lowercase(), &hub.code.word) {
         let count = hub.limits.wrong(peer.ip);
         hub.note(format!("{count} wrong codes from {}", peer.ip));
-        return refuse(StatusCode::FORBIDDEN, "the code is wrong: read it again from the instructor's screen");
+        return Err(refuse(StatusCode::FORBIDDEN, "the code is wrong: read it again from the instructor's screen"));
     }
     let browser = newcomer.secret.is_none();
     let secret = match newcomer.secret.map_or_else(|| crate::workshop::code::random_letters(32), Ok) {
         Ok(secret) if (16..=64).contains(&secret.len()) => secret,
-        _ => return refuse(StatusCode::BAD_REQUEST, "the secret is too short or too long"),
+        _ => return Err(refuse(StatusCode::BAD_REQUEST, "the secret is too short or too long")),
     };
     let wished = one_line(&newcomer.nick, NICK);
     let wished = if wished.is_empty() { "somebody".to_owned() } else { wished };
-    let at = match taken_in(hub, id_of(&secret), wished, browser).await {
-        Ok(at) => at,
-        Err(refused) => return refused,
-    };
+    let at = taken_in(hub, id_of(&secret), wished, browser).await?;
     let mut answer = told(&json!({ "inbox": hub.class().inbox(at, now(), &hub.program) }));
     if browser {
         let secure = if peer.secure { "; Secure" } else { "" };
@@ -163,24 +164,25 @@ async fn join(hub: &Arc<Hub>, peer: Peer, request: Request<Body>) -> Answer {
             answer.headers_mut().insert(header::SET_COOKIE, cookie);
         }
     }
-    answer
+    Ok(answer)
 }
 
 /// Takes a learner in, written down first. Whoever is in already stays who they are.
-async fn taken_in(hub: &Hub, id: String, wished: String, browser: bool) -> Result<usize, Answer> {
-    // One at a time: two with the same nick would both get it.
-    let _one = hub.acting.lock().await;
+async fn taken_in(hub: &Hub, id: String, wished: String, browser: bool) -> Result<usize, Refused> {
     let (nick, joined) = {
-        let class = hub.class();
+        let mut class = hub.class();
         if let Some(at) = class.find(&id) {
             return Ok(at);
         }
         if class.learners.len() >= LEARNERS {
             return Err(refuse(StatusCode::FORBIDDEN, "the class is full"));
         }
-        (class.free_nick(&wished), now())
+        (class.take_nick(&wished), now())
     };
-    hub.wrote(hub.keep.learner(id.clone(), nick.clone(), joined, browser).await).map_err(|why| refuse(StatusCode::SERVICE_UNAVAILABLE, &why))?;
+    if let Err(why) = hub.wrote(hub.keep.learner(id.clone(), nick.clone(), joined, browser).await) {
+        hub.class().free_nick(&nick);
+        return Err(unwritten(&why));
+    }
     if nick != wished {
         hub.note(format!("there is a {wished} already: the second is called {nick}"));
     }
@@ -196,42 +198,40 @@ struct Sent {
     events: Vec<Event>,
 }
 
-async fn events(hub: &Arc<Hub>, peer: Peer, request: Request<Body>) -> Answer {
+async fn events(hub: &Arc<Hub>, peer: Peer, request: Request<Body>) -> Result<Answer, Refused> {
     let bearer = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
     let by_cookie = bearer.is_none();
-    let Some(id) = bearer.or_else(|| cookie(&request, "drydock-learner")).map(id_of) else {
-        return refuse(StatusCode::UNAUTHORIZED, "join first");
-    };
-    if by_cookie && !is_own_page(&request, peer) {
-        return refuse(StatusCode::FORBIDDEN, "that page is not the hub's");
+    let id = bearer.or_else(|| cookie(&request, "drydock-learner")).map(id_of).ok_or_else(|| refuse(StatusCode::UNAUTHORIZED, "join first"))?;
+    if by_cookie {
+        own_page(&request, peer)?;
     }
     let found = {
         let class = hub.class();
         class.find(&id).map(|at| (at, class.learners[at].removed))
     };
     let at = match found {
-        None => return refuse(StatusCode::UNAUTHORIZED, "this class does not know you: join it"),
-        Some((_, true)) => return refuse(StatusCode::FORBIDDEN, "the instructor has taken you out of the class"),
+        None => return Err(refuse(StatusCode::UNAUTHORIZED, "this class does not know you: join it")),
+        Some((_, true)) => return Err(refuse(StatusCode::FORBIDDEN, "the instructor has taken you out of the class")),
         Some((at, false)) => at,
     };
-    let sent: Sent = match body(request).await {
-        Ok(sent) => sent,
-        Err(refused) => return refused,
-    };
+    let sent: Sent = body(request).await?;
     let received = now();
     let events = corrected(sent, received, hub.class().learners[at].joined);
     let seqs: Vec<u64> = events.iter().map(|e| e.seq).collect();
     if !events.is_empty() {
         let rows = events.iter().map(|e| (e.clone(), received)).collect();
-        if let Err(why) = hub.wrote(hub.keep.events(id, rows).await) {
-            return refuse(StatusCode::SERVICE_UNAVAILABLE, &format!("the hub cannot write it down: {why}"));
-        }
+        hub.wrote(hub.keep.events(id, rows).await).map_err(|why| unwritten(&why))?;
     }
     let mut class = hub.class();
     events.iter().for_each(|event| class.event(at, event, received, &hub.program));
     let taken = Taken { seqs, inbox: class.inbox(at, received, &hub.program) };
     drop(class);
-    told(&serde_json::to_value(taken).unwrap_or_default())
+    Ok(told(&serde_json::to_value(taken).unwrap_or_default()))
+}
+
+/// What cannot be written down is not answered for: whoever sent it keeps it.
+pub fn unwritten(why: &str) -> Refused {
+    refuse(StatusCode::SERVICE_UNAVAILABLE, &format!("the hub cannot write it down: {why}"))
 }
 
 /// Within bounds, and by the hub's clock: a learner's may be wrong by years, and its differences are right.

@@ -6,10 +6,11 @@
 
 use super::board;
 use super::class::Act;
-use super::route::{Answer, Peer, body, cookie, is_own_page, page, refuse, told, wait};
+use super::route::{Answer, Peer, Refused, body, cookie, own_page, page, refuse, told, unwritten, wait};
 use super::Hub;
 use crate::web::door::same;
 use crate::workshop::event::{TEXT, one_line};
+use crate::workshop::report::{Format, Report};
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::json;
@@ -17,12 +18,10 @@ use serde_json::json;
 const COOKIE: &str = "drydock-board";
 
 /// The board's page; with `?key=` it is where the instructor comes in.
-pub fn enter(hub: &Hub, peer: Peer, request: &Request<Body>) -> Answer {
+pub fn enter(hub: &Hub, peer: Peer, request: &Request<Body>) -> Result<Answer, Refused> {
     let key = request.uri().query().and_then(|q| q.split('&').find_map(|pair| pair.strip_prefix("key=")));
     if let Some(key) = key {
-        if let Err(refused) = is_key(hub, peer, key) {
-            return refused;
-        }
+        is_key(hub, peer, key)?;
         // Away from the address bar, which stands on the projector.
         let mut answer = Response::new(Body::empty());
         *answer.status_mut() = StatusCode::SEE_OTHER;
@@ -31,25 +30,23 @@ pub fn enter(hub: &Hub, peer: Peer, request: &Request<Body>) -> Answer {
         if let Ok(cookie) = HeaderValue::from_str(&format!("{COOKIE}={key}; Path=/board; HttpOnly; SameSite=Strict{secure}")) {
             answer.headers_mut().insert(header::SET_COOKIE, cookie);
         }
-        return answer;
+        return Ok(answer);
     }
-    match is_teacher(hub, peer, request) {
-        Ok(()) => page("text/html; charset=utf-8", include_str!("../page/board.html")),
-        Err(refused) => refused,
-    }
+    is_teacher(hub, peer, request)?;
+    Ok(page("text/html; charset=utf-8", include_str!("../page/board.html")))
 }
 
 /// Is it the instructor who asks?
-pub fn is_teacher(hub: &Hub, peer: Peer, request: &Request<Body>) -> Result<(), Answer> {
+pub fn is_teacher(hub: &Hub, peer: Peer, request: &Request<Body>) -> Result<(), Refused> {
     let bearer = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
     let Some(key) = bearer.or_else(|| cookie(request, COOKIE)) else {
         return Err(refuse(StatusCode::UNAUTHORIZED, "the board is the instructor's: open the address that the hub printed at its start"));
     };
     is_key(hub, peer, key)?;
-    if is_own_page(request, peer) { Ok(()) } else { Err(refuse(StatusCode::FORBIDDEN, "that page is not the hub's")) }
+    own_page(request, peer)
 }
 
-fn is_key(hub: &Hub, peer: Peer, key: &str) -> Result<(), Answer> {
+fn is_key(hub: &Hub, peer: Peer, key: &str) -> Result<(), Refused> {
     hub.limits.allows(peer.ip).map_err(wait)?;
     if same(key, &hub.key) {
         return Ok(());
@@ -60,17 +57,30 @@ fn is_key(hub: &Hub, peer: Peer, key: &str) -> Result<(), Answer> {
 }
 
 /// Answers what is below /board/.
-pub async fn one(hub: &Hub, request: Request<Body>) -> Answer {
-    match (request.method(), request.uri().path()) {
+pub async fn one(hub: &Hub, request: Request<Body>) -> Result<Answer, Refused> {
+    let none = || refuse(StatusCode::NOT_FOUND, "there is no such page");
+    Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/board/text") => page("text/plain; charset=utf-8", board::text(hub)),
         (&Method::GET, "/board/all") => told(&board::all(hub)),
         (&Method::GET, "/board/questions") => told(&questions(hub)),
-        (&Method::POST, "/board/act") => match body::<Act>(request).await {
-            Ok(act) => acted(hub, act).await,
-            Err(refused) => refused,
-        },
-        _ => refuse(StatusCode::NOT_FOUND, "there is no such page"),
+        (&Method::POST, "/board/act") => acted(hub, body(request).await?).await?,
+        (&Method::GET, path) => reported(hub, path.strip_prefix("/board/report.").ok_or_else(none)?.parse().map_err(|()| none())?)?,
+        _ => return Err(none()),
+    })
+}
+
+/// The report, as a file to be saved; the page is looked at.
+fn reported(hub: &Hub, format: Format) -> Result<Answer, Refused> {
+    let text = Report::of(&hub.class(), &hub.program).text(format).map_err(|e| refuse(StatusCode::INTERNAL_SERVER_ERROR, &e.to_string()))?;
+    let mut answer = page(format.media_type(), text);
+    if format == Format::Html {
+        // It has its style in it, so that it can be kept as one file; and no script.
+        let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
+        answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    } else if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"workshop.{}\"", format.name())) {
+        answer.headers_mut().insert(header::CONTENT_DISPOSITION, name);
     }
+    Ok(answer)
 }
 
 /// The course's questions that can be asked of all.
@@ -80,7 +90,7 @@ fn questions(hub: &Hub) -> serde_json::Value {
     suits.map(one).collect()
 }
 
-async fn acted(hub: &Hub, act: Act) -> Answer {
+async fn acted(hub: &Hub, act: Act) -> Result<Answer, Refused> {
     let act = match act {
         Act::Message { text } => Act::Message { text: one_line(&text, TEXT) },
         Act::Timer { minutes, label } => Act::Timer { minutes: minutes.min(24 * 60), label: one_line(&label, 60) },
@@ -100,10 +110,8 @@ async fn acted(hub: &Hub, act: Act) -> Answer {
         _ => None,
     };
     if let Some(problem) = problem {
-        return refuse(StatusCode::BAD_REQUEST, problem);
+        return Err(refuse(StatusCode::BAD_REQUEST, problem));
     }
-    match hub.act(act).await {
-        Ok(()) => told(&json!({})),
-        Err(why) => refuse(StatusCode::SERVICE_UNAVAILABLE, &format!("the hub cannot write it down: {why}")),
-    }
+    hub.act(act).await.map_err(|why| unwritten(&why))?;
+    Ok(told(&json!({})))
 }
