@@ -208,6 +208,17 @@ fn the_recorded_plan_has_the_steps_of_the_plan_that_skiff_prints_today() {
 }
 
 #[test]
+fn the_recorded_overlay_is_what_an_overlay_does_today() {
+    require!(Root);
+    let room = tempfile::tempdir().expect("a temporary folder");
+    let recorded = support::source().join("book/recorded");
+    let output = std::process::Command::new("unshare").arg("--mount").arg("sh").arg(recorded.join("overlay.sh")).current_dir(room.path()).output().expect("unshare runs");
+    let text = std::fs::read_to_string(recorded.join("overlay.txt")).expect("the recording");
+    assert_eq!((String::from_utf8_lossy(&output.stdout).as_ref(), String::from_utf8_lossy(&output.stderr).as_ref()), (text.as_str(), ""));
+    assert_eq!(book::overlay::stages(&text).expect("it is one").len(), 5);
+}
+
+#[test]
 fn the_book_quotes_source_by_anchors_that_are_paired_and_short() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     assert!(quotes().len() >= 5, "the page on the engine quotes it");

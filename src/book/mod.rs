@@ -6,11 +6,13 @@
 //! [`build`] runs mdBook as a library, from files that the binary carries; stock `mdbook build` in
 //! book/ gives the same through `drydock book preprocess`.
 
+pub mod beside;
 mod diagram;
 mod driver;
 mod error;
 mod lesson;
 mod live;
+pub mod overlay;
 pub mod plan;
 mod preprocess;
 mod quiz;

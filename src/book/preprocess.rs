@@ -6,10 +6,10 @@
 //! | `{{#course}}` | the list of chapters |
 //! | `{{#lesson FOLDER}}` | one lesson |
 //! | `{{#glossary}}`, `{{#sheets}}`, `{{#reading}}` | terms, summary sheets, sources |
-//! | `{{#plan}}` | the steps of `skiff run` |
+//! | `{{#plan}}`, `{{#overlay}}`, `{{#beside}}` | the figures: the steps of `skiff run`, a file in layers, a VM beside a container |
 
 use super::terms::{self, Terms};
-use super::{BookError, Reader, driver, lesson, plan, sheet};
+use super::{BookError, Reader, beside, driver, lesson, overlay, plan, sheet};
 use crate::course::{Course, slug};
 use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext, errors};
@@ -61,6 +61,8 @@ impl Drydock {
                 Some(["sheets"]) => page.push_str(&sheet::all(&self.course, &self.terms, &self.reader)?),
                 Some(["reading"]) => page.push_str(&sheet::reading(&self.course)?),
                 Some(["plan"]) => page.push_str(&plan::figure(driver::carried(plan::FILE)?)?),
+                Some(["overlay"]) => page.push_str(&overlay::figure(driver::carried(overlay::FILE)?)?),
+                Some(["beside"]) => page.push_str(&beside::figure(driver::carried(beside::FILE)?, self.reader.measured.as_deref())?),
                 _ => {
                     page.push_str(line);
                     page.push('\n');

@@ -13,6 +13,8 @@ pub struct Reader {
     pub seed: String,
     /// The folder that has the learner's work folders in it.
     pub work: PathBuf,
+    /// What `drydock compare vm-container` last measured here, as JSON.
+    pub measured: Option<String>,
     /// The pages are given out by our server, and may ask it for the learner's progress.
     pub is_served: bool,
 }
@@ -20,12 +22,12 @@ pub struct Reader {
 impl Reader {
     /// Anybody: control groups version 2, an ordinary user with sudo.
     pub fn anybody() -> Self {
-        Self { facts: facts::imagined(false, false), seed: "book".into(), work: "~/.local/state/drydock/work".into(), is_served: false }
+        Self { facts: facts::imagined(false, false), seed: "book".into(), work: "~/.local/state/drydock/work".into(), measured: None, is_served: false }
     }
 
     /// Somebody who reads pages of our server.
     pub fn served(facts: Facts, seed: String, work: PathBuf) -> Self {
-        Self { facts, seed, work, is_served: true }
+        Self { facts, seed, work, measured: None, is_served: true }
     }
 
     /// A learner in the lab: root, control groups version 2.

@@ -152,5 +152,6 @@ fn reader(home: &Home, in_lab: bool) -> Result<Reader, Box<dyn crate::kernel::Ex
     }
     let seed = progress.record.seed.clone();
     let work = home.folder.join("work");
-    Ok(if in_lab { Reader::in_lab(seed) } else { Reader::served(crate::learn::facts::read(), seed, work) })
+    let reader = if in_lab { Reader::in_lab(seed) } else { Reader::served(crate::learn::facts::read(), seed, work) };
+    Ok(Reader { measured: std::fs::read_to_string(home.folder.join(super::compare::KEPT)).ok(), ..reader })
 }

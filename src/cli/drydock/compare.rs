@@ -27,6 +27,9 @@ enum Pair {
     },
 }
 
+/// Where the last figures are kept, below the learner's folder: the book draws them.
+pub const KEPT: &str = "compare.json";
+
 /// Measures, and draws.
 pub fn run(args: &Compare) -> Outcome {
     let Pair::VmContainer { json } = args.what;
@@ -34,8 +37,10 @@ pub fn run(args: &Compare) -> Outcome {
     let own = std::env::current_exe().or_sys("find this program's own file").map_err(boxed)?;
     eprintln!("starting a container, then a VM …");
     let measured = measure(&Place::below(&home.folder), &own, &shell::skiff()).map_err(boxed)?;
+    let text = serde_json::to_string_pretty(&measured).unwrap_or_default();
+    home.write(&home.folder.join(KEPT), text.as_bytes()).map_err(boxed)?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&measured).unwrap_or_default());
+        println!("{text}");
         return Ok(0);
     }
     draw(&measured);
