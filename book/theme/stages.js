@@ -12,11 +12,12 @@
         };
         const [back, next, all] = ['Back', 'Next', 'Show all'].map(button);
         const where = document.createElement('span');
-        where.setAttribute('role', 'status');
         const bar = document.createElement('p');
         bar.className = 'player';
         bar.append(back, next, all, where);
         figure.prepend(bar);
+        // What comes into sight is read out.
+        figure.querySelector('ol').setAttribute('aria-live', 'polite');
         let at = 0;
         let whole = false;
         const draw = () => {
@@ -24,7 +25,7 @@
             back.disabled = whole || at === 0;
             next.disabled = whole || at === stages.length - 1;
             all.textContent = whole ? 'One at a time' : 'Show all';
-            where.textContent = whole ? '' : ` ${at + 1} of ${stages.length}: ${stages[at].querySelector('p').textContent}`;
+            where.textContent = whole ? '' : ` ${at + 1} of ${stages.length}`;
         };
         back.addEventListener('click', () => { at -= 1; draw(); });
         next.addEventListener('click', () => { at += 1; draw(); });

@@ -90,7 +90,13 @@
     }
 
     // What is wider than the page scrolls in its own box, by keyboard too.
+    // Looked at again when the page becomes narrower, as beside a terminal.
+    const reachable = (box) => {
+        if (box.scrollWidth > box.clientWidth) { box.tabIndex = 0; } else { box.removeAttribute('tabindex'); }
+    };
+    const sized = new ResizeObserver((all) => all.forEach(({ target }) => reachable(target)));
     for (const box of document.querySelectorAll('main pre > code, main .table-wrapper')) {
-        if (box.scrollWidth > box.clientWidth) { box.tabIndex = 0; }
+        reachable(box);
+        sized.observe(box);
     }
 })();

@@ -6,6 +6,7 @@
 //! | `{{#course}}` | the list of chapters |
 //! | `{{#lesson FOLDER}}` | one lesson |
 //! | `{{#glossary}}`, `{{#sheets}}`, `{{#reading}}` | terms, summary sheets, sources |
+//! | `{{#reader}}` | whose machine and values the pages speak of |
 //! | `{{#plan}}`, `{{#overlay}}`, `{{#beside}}` | the figures: the steps of `skiff run`, a file in layers, a VM beside a container |
 
 use super::terms::{self, Terms};
@@ -61,6 +62,7 @@ impl Drydock {
                 Some(["sheets"]) => page.push_str(&sheet::all(&self.course, &self.terms, &self.reader)?),
                 Some(["reading"]) => page.push_str(&sheet::reading(&self.course)?),
                 Some(["plan"]) => page.push_str(&plan::figure(driver::carried(plan::FILE)?)?),
+                Some(["reader"]) => page.push_str(self.reader.in_words()),
                 Some(["overlay"]) => page.push_str(&overlay::figure(driver::carried(overlay::FILE)?)?),
                 Some(["beside"]) => page.push_str(&beside::figure(driver::carried(beside::FILE)?, self.reader.measured.as_deref())?),
                 _ => {

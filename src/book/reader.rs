@@ -36,6 +36,15 @@ impl Reader {
         Self::served(facts, seed, "/root/.local/state/drydock/work".into())
     }
 
+    /// Whose machine and values the pages speak of, in a sentence or two.
+    pub fn in_words(&self) -> &'static str {
+        match (self.is_served, self.facts.in_lab) {
+            (false, _) => "The book shows commands as they are on a machine with control groups version 2, for a user who needs `sudo`. Names and numbers in exercises are drawn for each learner; yours will be others.\n",
+            (true, true) => "These pages are yours: commands are as you type them in the lab, and names and numbers in exercises are those that you are asked for. What you pass or answer here counts in the terminal too, and the other way round.\n",
+            (true, false) => "These pages are yours: commands are as you type them on this machine, and names and numbers in exercises are those that you are asked for. What you pass or answer here counts in the terminal too, and the other way round.\n",
+        }
+    }
+
     /// An exercise's work folder.
     pub fn work(&self, id: &str) -> String {
         self.work.join(id.replace('/', "-")).display().to_string()
