@@ -51,6 +51,8 @@ pub struct Bench<'c> {
     pub docker: Option<String>,
     /// A skip is a failure (DRYDOCK_MUST_RUN=1).
     pub must_run: bool,
+    /// Of an exercise's wrong answers only the first is tried.
+    pub brief: bool,
     /// The longest wait for a verdict that does not come at once, and for what was ended to be gone.
     /// Whoever is on time never waits so long: generous, for an emulated processor on a busy machine.
     pub patience: Duration,
@@ -128,7 +130,8 @@ impl Bench<'_> {
         let verdict = verdict(&learner)?;
         tell(case(id, "untouched".into(), "not yet", word(&verdict).into(), shown(&verdict), begun));
         let solutions = exercise.solutions.iter().map(|s| ("solution", s.name.clone()));
-        let wrong = exercise.wrong.iter().map(|w| ("wrong", w.name.clone()));
+        let most = if self.brief { 1 } else { usize::MAX };
+        let wrong = exercise.wrong.iter().take(most).map(|w| ("wrong", w.name.clone()));
         for (number, (kind, name)) in solutions.chain(wrong).enumerate() {
             let begun = Instant::now();
             // A learner of its own for each case: other draws, another beginning.

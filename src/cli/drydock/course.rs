@@ -30,6 +30,9 @@ pub struct Test {
     /// Then also the whole course in order, by one learner, twice
     #[arg(long, visible_alias = "twice")]
     full: bool,
+    /// Of an exercise's wrong answers only the first
+    #[arg(long, conflicts_with_all = ["full", "matrix"])]
+    brief: bool,
     /// Seconds after which a verdict that does not come, or what does not go, counts as a failure
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     patience: u64,
@@ -71,6 +74,7 @@ fn test(args: &Test, course: &Course) -> Outcome {
         stop: Some(stop().map_err(boxed)?),
         docker: std::env::var("DRYDOCK_DOCKER_HOST").ok(),
         must_run: std::env::var_os("DRYDOCK_MUST_RUN").is_some_and(|v| v == "1"),
+        brief: args.brief,
         patience: Duration::from_secs(args.patience),
     };
     let (mut run, mut failed, mut skipped) = (0, 0, 0);
