@@ -138,7 +138,7 @@ fn a_step_says_what_it_limits_and_its_undo_leaves_nothing() {
     require!(Root, Controller("memory"), Controller("pids"));
     let id = format!("drydock-test-{}", std::process::id());
     let limits = Limits { memory: Some(Amount::Of(64 << 20)), pids: Some(Amount::Of(20)), ..Limits::default() };
-    let step = Cgroup { limits: limits.clone(), devices: Vec::new() };
+    let step = Cgroup { limits: limits.clone(), ..Cgroup::default() };
     assert_eq!(step.about().what, "move into a cgroup of its own with memory.max=67108864, pids.max=20");
 
     // The kernel's part without moving this test's own process.

@@ -231,6 +231,22 @@ fn what_the_config_says_is_what_the_kernel_shows() {
     bundle.config["process"]["user"] = json!({ "uid": 1000, "gid": 2000, "umask": 0o77, "additionalGids": [3000] });
     bundle.config["linux"]["devices"] = json!([{ "path": "/dev/mine", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 1000 }]);
     assert_eq!(bundle.run(), "1\nexample.org\n500\n0077\nuid=1000 gid=2000 groups=3000\ncrw-r-----\n");
+
+    // How it runs, and mounts with every kind of option.
+    let here = bundle.room.path().join("here");
+    std::fs::create_dir_all(here.join("below")).expect("the room is ours");
+    std::fs::write(bundle.at().join("rootfs/tmp/file"), "kept\n").expect("the room is ours");
+    bundle.config["process"]["args"] = json!(["sh", "-c", "/bin/busybox uname -m; cut -d' ' -f41 /proc/self/stat; cat /tmp/file; touch /here/x /here/below/x 2>&1; grep -E ' /(here|tmp) ' /proc/mounts | cut -d, -f1-4"]);
+    bundle.config["process"]["user"] = json!({ "uid": 0, "gid": 0 });
+    bundle.config["process"]["scheduler"] = json!({ "policy": "SCHED_BATCH", "nice": 5 });
+    bundle.config["linux"]["personality"] = json!({ "domain": "LINUX32" });
+    let mounts = bundle.config["mounts"].as_array_mut().expect("a list");
+    mounts.push(json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "noatime", "tmpcopyup", "mode=711"] }));
+    mounts.push(json!({ "destination": "/here", "type": "bind", "source": here, "options": ["nodev", "noexec", "rro"] }));
+    let said = bundle.run();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[..5], ["i686", "3", "kept", "touch: /here/x: Read-only file system", "touch: /here/below/x: Read-only file system"], "{said}");
+    assert!(lines[5].contains("/tmp tmpfs rw,nosuid,noatime") && lines[6].ends_with("ro,nodev,noexec,relatime"), "{said}");
 }
 
 #[test]
@@ -252,7 +268,21 @@ fn an_id_a_sysctl_or_a_cgroup_that_would_lead_out_is_refused_before_anything_is_
         assert_eq!(first(&bundle, "one"), format!("error: cannot set {name}: {why}"));
     }
     bundle.config["linux"]["sysctl"] = Value::Null;
-    bundle.config["linux"]["intelRdt"] = json!({ "closID": "x" });
-    assert_eq!(first(&bundle, "one"), "error: cannot use linux.intelRdt");
+    for (field, value) in [("intelRdt", json!({ "closID": "x" })), ("mountLabel", json!("system_u:object_r:x"))] {
+        bundle.config["linux"][field] = value;
+        assert_eq!(first(&bundle, "one"), format!("error: cannot use linux.{field}"));
+        bundle.config["linux"][field] = Value::Null;
+    }
+    // A limit that no file of the kernel holds is said, and not passed over.
+    bundle.config["linux"]["resources"]["unified"] = json!({ "../cgroup.procs": "1" });
+    let said = first(&bundle, "one");
+    assert!(said.starts_with("error: cannot set linux.resources.unified \"../cgroup.procs\": no file of this cgroup holds it: E"), "{said}");
+    bundle.config["linux"]["resources"]["unified"] = Value::Null;
+    bundle.config["process"]["capabilities"]["inheritable"] = json!(["CAP_SYS_ADMIN"]);
+    assert_eq!(first(&bundle, "one"), "error: cannot use process.capabilities.inheritable: EPERM");
+    bundle.config["process"]["capabilities"]["inheritable"] = json!([]);
+    bundle.config["hostname"] = "harbour".into();
+    bundle.config["linux"]["namespaces"].as_array_mut().expect("a list").retain(|ns| ns["type"] != "uts");
+    assert_eq!(first(&bundle, "one"), "error: cannot use hostname");
     assert!(!exists(&bundle.room.path().join("run/one")));
 }

@@ -78,7 +78,7 @@ pub fn plan(container: &Container, host: &Host) -> Result<Plan, Error> {
     let spec = config_of(container)?;
     let image = Store::open(container.store()).resolve(&container.record.image)?;
     let below = |layer: &std::path::PathBuf| layer.strip_prefix(container.store()).map_or_else(|_| layer.clone(), Path::to_path_buf);
-    let place = Place { id: container.id().to_owned(), endpoints: Vec::new(), tap: None, root: Source::Layers(image.dirs().iter().map(below).collect()), filter: seccomp::of(&spec, Some(container.store()))?, bundle: None };
+    let place = Place { id: container.id().to_owned(), endpoints: Vec::new(), tap: None, root: Source::Layers(image.dirs().iter().map(below).collect()), filter: seccomp::of(&spec, Some(container.store()))?, bundle: None, no_pivot: false };
     Ok(Plan::from_config(&spec, &place, host))
 }
 

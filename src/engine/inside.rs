@@ -35,6 +35,8 @@ pub struct Inside {
     pub joined: bool,
     /// True once no_new_privs is set, so that seccomp needs no capability.
     pub no_new_privs: bool,
+    /// How the root's mount is to travel once it is the root, where that is not to be private.
+    pub root_travels: Option<u64>,
     /// True once a system call filter holds, and every descriptor is marked to be closed by exec.
     pub filtered: bool,
     /// True when the user namespace is the host's: capabilities are the real ones.
@@ -72,6 +74,7 @@ impl Inside {
             forked: false,
             joined: false,
             no_new_privs: false,
+            root_travels: None,
             filtered: false,
             rootless: !crate::kernel::userns::is_host_root(),
             outside: None,

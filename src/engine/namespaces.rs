@@ -60,6 +60,7 @@ fn propagation(spec: &Spec) -> Propagation {
     let asked = spec.linux().as_ref().and_then(|l| l.rootfs_propagation().clone());
     match asked.as_deref() {
         Some("shared" | "rshared") => Propagation::Shared,
+        Some("unbindable" | "runbindable") => Propagation::Unbindable,
         Some("slave" | "rslave") => Propagation::Slave,
         _ => Propagation::Private,
     }

@@ -16,7 +16,7 @@ use super::step::{About, Carry, Step};
 use super::steps::{
     await_start::AwaitStart, caps::Caps, cgroup::Cgroup, cgroupfs::CgroupFs, copy_up::CopyUp, cwd::Cwd, devices::Devices, exec::Exec, hooks::Hooks, hooks::Point, hostname::Hostname, loopback::Loopback, masks::Masks,
     mount::Mount, no_new_privs::NoNewPrivs, nodes::Nodes, oom_score::OomScore, pivot_root::PivotRoot, plug::Plug, read_only::ReadOnly,
-    rlimits::Rlimits, rootfs::Rootfs, rootfs::Source, seccomp::Seccomp, sysctl::Sysctl, tap::Tap, terminal::Terminal, unshare::Unshare, user::User,
+    rlimits::Rlimits, rootfs::Rootfs, scheduling::Scheduling, rootfs::Source, seccomp::Seccomp, sysctl::Sysctl, tap::Tap, terminal::Terminal, unshare::Unshare, user::User,
 };
 use crate::kernel::ns::Ns;
 use oci_spec::runtime::{Hook, LinuxResources, Process, Spec};
@@ -38,6 +38,8 @@ pub struct Place {
     pub filter: Option<Filter>,
     /// The bundle of a container that others drive (see `engine::oci`): it waits to be started.
     pub bundle: Option<PathBuf>,
+    /// pivot_root(2) is refused here: the root is moved instead.
+    pub no_pivot: bool,
 }
 
 /// An ordered list of steps.
@@ -62,7 +64,7 @@ impl Plan {
         // root is where the process stands when it is made.
         let resources = spec.linux().as_ref().and_then(|l| l.resources().clone());
         if let Some(resources) = resources.or_else(|| bundle.map(|_| LinuxResources::default())) {
-            steps.push(Step::Cgroup(if bundle.is_some() { Cgroup::from_oci(&resources).with_default_devices() } else { Cgroup::from_oci(&resources) }));
+            steps.push(Step::Cgroup(if bundle.is_some() { Cgroup::from_oci(&resources).of_others() } else { Cgroup::from_oci(&resources) }));
         }
         steps.extend(namespaces::steps(spec, &own, host));
         let state = bundle.map(|bundle| State::creating(&place.id, bundle, spec));
@@ -95,12 +97,14 @@ impl Plan {
         }
         steps.extend(spec.linux().as_ref().and_then(|l| l.devices().clone()).filter(|list| !list.is_empty()).map(|list| Step::Nodes(Nodes { list })));
         steps.extend(hooks(Point::CreateContainer));
-        steps.push(Step::PivotRoot(PivotRoot {}));
+        steps.push(Step::PivotRoot(PivotRoot { moved: place.no_pivot }));
         steps.extend(masks(spec).map(Step::Masks));
 
         // The process itself: privileges go in the order in which they are last needed.
         if let Some(process) = spec.process() {
             let read_only = spec.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false);
+            let scheduling = if bundle.is_some() { Scheduling::from_oci(process, spec) } else { None };
+            steps.extend(scheduling.map(Step::Scheduling));
             settle(process, read_only, place.filter.clone(), &mut steps);
         }
         if bundle.is_some() {
@@ -166,7 +170,9 @@ fn hooks(spec: &Spec, point: Point, state: Option<&State>) -> Option<Step> {
         Point::StartContainer => hooks.start_container().clone().unwrap_or_default(),
     };
     let status = if point == Point::StartContainer { Status::Created } else { Status::Creating };
-    (!list.is_empty()).then(|| Step::Hooks(Hooks { point, list, state: State { status, ..state.clone() } }))
+    let own = spec.process().as_ref().and_then(|p| p.env().clone()).filter(|_| point == Point::StartContainer);
+    let env = own.unwrap_or_default();
+    (!list.is_empty()).then(|| Step::Hooks(Hooks { point, list, state: State { status, ..state.clone() }, env }))
 }
 
 /// Puts the wait for `start` right before exec, and the last hooks between them.

@@ -61,7 +61,7 @@ pub fn plan(store: &Path, request: &Request, image: &Image, host: &Host) -> Resu
 
 fn place(store: &Path, id: &str, image: &Image, endpoints: Vec<network::Endpoint>, filter: Option<Filter>) -> Result<Place, Error> {
     let below = |layer: &PathBuf| layer.strip_prefix(store).map_or_else(|_| layer.clone(), Path::to_path_buf);
-    Ok(Place { id: id.to_owned(), root: Source::Layers(image.dirs().iter().map(below).collect()), endpoints, tap: None, filter, bundle: None })
+    Ok(Place { id: id.to_owned(), root: Source::Layers(image.dirs().iter().map(below).collect()), endpoints, tap: None, filter, bundle: None, no_pivot: false })
 }
 
 /// Makes the container's folder and plan. Nothing runs yet; dropping it without

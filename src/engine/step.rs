@@ -84,6 +84,8 @@ pub enum Step {
     User(steps::user::User),
     /// Resource limits.
     Rlimits(steps::rlimits::Rlimits),
+    /// When and where it runs.
+    Scheduling(steps::scheduling::Scheduling),
     /// The system call filter.
     Seccomp(steps::seccomp::Seccomp),
     /// The capability sets.
@@ -133,6 +135,7 @@ impl Step {
             Step::Cwd(s) => s,
             Step::User(s) => s,
             Step::Rlimits(s) => s,
+            Step::Scheduling(s) => s,
             Step::Seccomp(s) => s,
             Step::Caps(s) => s,
             Step::NoNewPrivs(s) => s,

@@ -32,6 +32,7 @@ pub mod proc;
 pub mod readiness;
 pub mod socket;
 pub mod trial;
+pub mod task;
 pub mod units;
 pub mod view;
 pub mod visit;

@@ -220,6 +220,14 @@ pub fn pivot_root(new: impl AsFd) -> Result<(), SysError> {
     Errno::result(answer).map(drop).or_sys("pivot_root to the new root")
 }
 
+/// Moves the mount `new` over `/` and makes it this process's root (mount(2), MS_MOVE). The old root stays
+/// below it: who may call chroot(2) or mount(2) can look for it there, which pivot_root leaves no way to.
+pub fn move_root(new: impl AsFd) -> Result<(), SysError> {
+    nix::unistd::fchdir(new.as_fd()).or_sys("enter the new root")?;
+    nix::mount::mount(Some("."), "/", None::<&str>, nix::mount::MsFlags::MS_MOVE, None::<&str>).or_sys("move the new root over the old one")?;
+    nix::unistd::chroot(".").or_sys("change the root")
+}
+
 /// Detaches what is mounted at the current directory, now and without waiting for users.
 pub fn detach_here() -> Result<(), SysError> {
     nix::mount::umount2(".", nix::mount::MntFlags::MNT_DETACH).or_sys("detach the old root")

@@ -212,3 +212,8 @@ pub fn default_signal(signal: Signal) -> nix::Result<()> {
 pub fn hide_from_debuggers() -> Result<(), SysError> {
     nix::sys::prctl::set_dumpable(false).or_sys("hide this process from debuggers")
 }
+
+/// The opposite, for as long as a file of its own in /proc must be this process's.
+pub fn show_to_debuggers() -> Result<(), SysError> {
+    nix::sys::prctl::set_dumpable(true).or_sys("own the files of this process in /proc")
+}

@@ -116,7 +116,7 @@ pub fn steps(word: &Word, container: &Container, host: &Host) -> Result<Vec<Step
         Word::Devpts => planned("devpts")?,
         Word::Sys => planned("sys")?,
         Word::Cgroupfs => planned("cgroupfs")?,
-        Word::PivotRoot => vec![Step::PivotRoot(PivotRoot {})],
+        Word::PivotRoot => vec![Step::PivotRoot(PivotRoot { moved: false })],
         Word::Masks => planned("masks")?,
         Word::ReadOnly => vec![Step::ReadOnly(ReadOnly {})],
         Word::Hostname { name } => vec![Step::Hostname(Hostname { name: name.clone() })],

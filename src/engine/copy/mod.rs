@@ -82,7 +82,7 @@ fn steps(container: &Container, host: &Host) -> Result<Vec<Step>, Error> {
     let image = Store::open(container.store()).resolve(&container.record.image_digest)?;
     let below = |layer: &std::path::PathBuf| layer.strip_prefix(container.store()).map_or_else(|_| layer.clone(), Path::to_path_buf);
     let root = Source::Layers(image.dirs().iter().map(below).collect());
-    let place = Place { id: container.id().to_owned(), root, endpoints: Vec::new(), tap: None, filter: None, bundle: None };
+    let place = Place { id: container.id().to_owned(), root, endpoints: Vec::new(), tap: None, filter: None, bundle: None, no_pivot: false };
     let plan = Plan::from_config(&config_of(container)?, &place, host);
     let wanted = |step: &Step| match step {
         Step::UserNs(_) | Step::Private(_) | Step::Rootfs(_) => true,

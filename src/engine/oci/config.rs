@@ -77,17 +77,11 @@ fn check(spec: &Spec) -> Result<(), Error> {
     if linux.intel_rdt().is_some() {
         return Err(refused("linux.intelRdt", "this runtime does not divide caches or memory bandwidth", "leave it out"));
     }
-    if linux.memory_policy().is_some() {
-        return Err(refused("linux.memoryPolicy", "this runtime sets no NUMA policy", "leave it out, or use cpuset's mems"));
+    if linux.mount_label().as_ref().is_some_and(|label| !label.is_empty()) {
+        return Err(refused("linux.mountLabel", "this runtime sets no SELinux label", "leave it out, or --security-opt label=disable"));
     }
     if linux.net_devices().as_ref().is_some_and(|list| !list.is_empty()) {
         return Err(refused("linux.netDevices", "this runtime moves no network devices", "move them in a createRuntime hook"));
-    }
-    if linux.personality().is_some() {
-        return Err(refused("linux.personality", "this runtime sets none", "leave it out"));
-    }
-    if linux.resources().as_ref().and_then(|r| r.unified().as_ref()).is_some_and(|files| !files.is_empty()) {
-        return Err(refused("linux.resources.unified", "this runtime writes no files of the v2 tree by name", "use the other fields of resources"));
     }
     let maps = |m: &oci_spec::runtime::Mount| m.uid_mappings().as_ref().is_some_and(|list| !list.is_empty()) || m.options().iter().flatten().any(|o| o == "idmap" || o == "ridmap");
     if spec.mounts().iter().flatten().any(maps) {
@@ -104,8 +98,10 @@ fn check_process(spec: &Spec) -> Result<(), Error> {
     if process.args().as_ref().is_none_or(Vec::is_empty) {
         return Err(refused("process.args", "it names no command", "\"args\": [\"sh\"]"));
     }
-    if process.scheduler().is_some() || process.io_priority().is_some() {
-        return Err(refused("process.scheduler and process.ioPriority", "this runtime leaves both as they are", "leave them out, or use cpu and blockIO weights"));
+    let none = oci_spec::runtime::Capabilities::new();
+    let inside = |caps: &oci_spec::runtime::LinuxCapabilities| caps.inheritable().as_ref().unwrap_or(&none).is_subset(caps.bounding().as_ref().unwrap_or(&none));
+    if !process.capabilities().as_ref().is_none_or(inside) {
+        return Err(refused("process.capabilities.inheritable: EPERM", "what the bounding set lacks cannot be inherited (capset(2))", "list it in process.capabilities.bounding too"));
     }
     check_labels(process.apparmor_profile().as_deref(), process.selinux_label().as_deref())
 }

@@ -61,9 +61,6 @@ pub struct Created {
 /// Makes a container that waits to be started.
 pub fn create(wanted: &Wanted) -> Result<Created, Error> {
     check_descriptors(wanted.preserved)?;
-    if wanted.no_pivot {
-        return Err(refused("--no-pivot", "this runtime always exchanges the root", "leave it out"));
-    }
     let bundle = Bundle::read(&wanted.bundle)?;
     check_console(wanted, &bundle.spec)?;
     let cgroup = config::cgroup(&bundle.spec, &wanted.id, wanted.systemd_cgroup)?;
@@ -80,6 +77,7 @@ pub fn create(wanted: &Wanted) -> Result<Created, Error> {
         tap: None,
         filter,
         bundle: Some(bundle.at.clone()),
+        no_pivot: wanted.no_pivot,
     };
     let plan = Plan::from_config(&bundle.spec, &place, &host);
     let kept = Kept {

@@ -26,18 +26,29 @@ use std::time::{Duration, Instant};
 
 /// Runs hooks, one after the other; `point` is their name in config.json.
 pub fn run(point: &str, hooks: &[Hook], state: &State) -> Result<(), StepError> {
-    let text = serde_json::to_vec(state).map_err(|_| SysError::new("write the container's state", Errno::EINVAL))?;
-    hooks.iter().try_for_each(|hook| one(point, hook, &text))
+    run_with(point, hooks, state, &[])
 }
 
-fn one(point: &str, hook: &Hook, state: &[u8]) -> Result<(), StepError> {
+/// The same, for those inside: what has no environment of its own has the container's.
+pub fn run_with(point: &str, hooks: &[Hook], state: &State, inherited: &[String]) -> Result<(), StepError> {
+    let text = serde_json::to_vec(state).map_err(|_| SysError::new("write the container's state", Errno::EINVAL))?;
+    hooks.iter().try_for_each(|hook| one(point, hook, &text, inherited))
+}
+
+fn one(point: &str, hook: &Hook, state: &[u8], inherited: &[String]) -> Result<(), StepError> {
     let what = || format!("run the {point} hook {}", hook.path().display());
     let mut input = memory().or_sys_with(what)?;
     let mut output = memory().or_sys_with(what)?;
     input.write_all(state).and_then(|()| input.seek(SeekFrom::Start(0))).or_sys_with(what)?;
     let copy = |file: &File| file.try_clone().or_sys_with(what);
     let mut command = Command::new(hook.path());
-    command.env_clear().stdin(input).stdout(copy(&output)?).stderr(copy(&output)?);
+    // Without an environment of its own it has that of whoever runs it (config.md): the container's, in there.
+    if hook.env().is_some() || inherited.is_empty() {
+        command.env_clear();
+    } else {
+        command.env_clear().envs(inherited.iter().filter_map(|e| e.split_once('=')));
+    }
+    command.stdin(input).stdout(copy(&output)?).stderr(copy(&output)?);
     let words = hook.args().clone().unwrap_or_default();
     if let Some((name, rest)) = words.split_first() {
         command.arg0(name).args(rest);

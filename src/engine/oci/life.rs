@@ -28,9 +28,9 @@ fn turn(folder: &Folder) -> Result<Flock<File>, SysError> {
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| SysError::new(what(), errno))
 }
 
-/// Lets the container's process become its command. `told` hears of poststart hooks that failed: by then
-/// it runs, and goes on.
-pub fn start(folder: &Folder, told: &mut dyn FnMut(String)) -> Result<(), Error> {
+/// Lets the container's process become its command. A poststart hook that fails ends it again (runtime.md,
+/// "Lifecycle", 9).
+pub fn start(folder: &Folder) -> Result<(), Error> {
     let turn = turn(folder)?;
     let status = folder.status();
     if status != Status::Created {
@@ -48,7 +48,10 @@ pub fn start(folder: &Folder, told: &mut dyn FnMut(String)) -> Result<(), Error>
     let list = spec.hooks().as_ref().and_then(|h| h.poststart().clone()).unwrap_or_default();
     if !list.is_empty() {
         if let Err(error) = hooks::run("poststart", &list, &folder.state_in(Status::Running, &spec)) {
-            told(super::error::in_full(&error));
+            if let Some(process) = folder.process() {
+                gone_is_fine(process.signal(Signal::SIGKILL))?;
+            }
+            return Err(error.into());
         }
     }
     Ok(())

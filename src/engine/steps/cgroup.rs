@@ -8,6 +8,7 @@
 //! outside the process: [`undo`] removes it, also after a run that was killed.
 //! Left out: systemd scopes, `update` of a running container.
 
+use super::resources::{self, Entry};
 use crate::engine::host::layout;
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
@@ -30,6 +31,12 @@ pub struct Cgroup {
     pub limits: Limits,
     /// Which device nodes may be used; empty leaves that as it is.
     pub devices: Vec<Rule>,
+    /// What few ask for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Entry>,
+    /// It gets a directory in each hierarchy, also in those that it is not limited in.
+    #[serde(default)]
+    pub everywhere: bool,
 }
 
 /// The cgroup of container `id`, as `skiff/web`.
@@ -66,12 +73,14 @@ impl Cgroup {
             io_limits(io, &mut limits);
         }
         let devices = resources.devices().iter().flatten().filter_map(rule).collect();
-        Self { limits, devices }
+        Self { limits, devices, others: resources::entries(resources), everywhere: false }
     }
 
-    /// With what every container may use besides, as runtimes agree: the default devices, its
+    /// For a container that others drive: they look for it in each hierarchy. With what every container may
+    /// use besides, as runtimes agree: the default devices, its
     /// terminals, and to make nodes at all. Who gives no rules gets none.
-    pub fn with_default_devices(mut self) -> Self {
+    pub fn of_others(mut self) -> Self {
+        self.everywhere = true;
         if !self.devices.is_empty() {
             self.devices.extend(crate::engine::defaults::device_rules().into_iter().filter(|rule| rule.allow));
         }
@@ -80,19 +89,20 @@ impl Cgroup {
 
     /// Writes the limits alone: into the cgroup of a container that runs.
     pub fn write(&self, group: &cgroup::Cgroup) -> Result<(), Error> {
-        group.limit(&self.limits)
+        group.limit(&self.limits)?;
+        resources::write(&self.others, group)
     }
 
     // ANCHOR: cgroup
     fn set_up(&self, inside: &mut Inside) -> Result<(), Error> {
         let layout = layout()?;
-        let group = match cgroup::Cgroup::create(&layout, &inside.cgroup, &self.limits) {
+        let group = match cgroup::Cgroup::create_with(&layout, &inside.cgroup, &self.limits, &resources::controllers(&self.others), self.everywhere) {
             // An ordinary user's container without limits needs no cgroup of its own.
             // Nothing was asked for that it cannot give, so there is nothing to say either.
-            Err(Error::NotDelegated { .. }) if self.limits.is_empty() => return Ok(()),
+            Err(Error::NotDelegated { .. }) if self.limits.is_empty() && self.others.is_empty() => return Ok(()),
             made => made?,
         };
-        let filled = group.limit(&self.limits).and_then(|()| self.rule_devices(&group, inside)).and_then(|()| group.join());
+        let filled = self.write(&group).and_then(|()| self.rule_devices(&group, inside)).and_then(|()| group.join());
         if filled.is_err() && group.processes().is_empty() {
             group.remove()?;
         }

@@ -33,6 +33,9 @@ pub struct Hooks {
     pub list: Vec<Hook>,
     /// What they are told, but for the pid.
     pub state: State,
+    /// The container's environment, for those that run in it and have none of their own.
+    #[serde(default)]
+    pub env: Vec<String>,
 }
 
 impl Point {
@@ -61,7 +64,7 @@ impl Carry for Hooks {
         if self.point != Point::CreateRuntime {
             // As the container sees it: that is where these run.
             let state = State { pid: Some(std::process::id().cast_signed()), ..self.state.clone() };
-            return hooks::run(self.point.name(), &self.list, &state);
+            return hooks::run_with(self.point.name(), &self.list, &state, &self.env);
         }
         inside.upstream.tell(&Reply::WantsHooks)?;
         match inside.upstream.answer()? {

@@ -93,7 +93,7 @@ impl Carry for Mount {
             fill(&made, &self.target, inside)?;
             mount::change(&made, options.here, false, &shown)?;
         }
-        let onto = mount::make_dir_in_root(inside.root()?, &self.target)?;
+        let onto = self.place(inside)?;
         mount::attach(&made, onto, &shown)?;
         settle(&made, &options, &shown)?;
         if self.target.as_os_str() == "/proc" {
@@ -120,6 +120,23 @@ impl Mount {
             mount::set_attributes(&tree, 0, mount::propagation::PRIVATE, true, &shown)?;
         }
         settle(&tree, options, &shown)
+    }
+
+    /// The directory that it will cover. A link where /proc or /sys should be would have them mounted
+    /// elsewhere, and the masks that follow could be led to another place than they (CVE-2023-27561).
+    fn place(&self, inside: &mut Inside) -> Result<OwnedFd, StepError> {
+        let root = inside.root()?;
+        if ["proc", "sysfs"].contains(&self.fstype.as_str()) && [Path::new("/proc"), Path::new("/sys")].contains(&self.target.as_path()) {
+            match mount::open_in_root(root, &self.target, libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0) {
+                Err(e) if matches!(e.errno, Errno::ENOTDIR | Errno::ELOOP) => {
+                    return Err(StepError::from(SysError::new(format!("mount {} at {}: it must be mounted on ordinary directory", self.fstype, self.target.display()), e.errno))
+                        .because("the image has something else there, such as a symbolic link, which would lead what is mounted elsewhere")
+                        .try_this("give the image a directory of that name"));
+                }
+                _ => {}
+            }
+        }
+        Ok(mount::make_dir_in_root(root, &self.target)?)
     }
 
     /// What the file system itself reads; and whether a new tmpfs is to begin with what the root has there.

@@ -15,7 +15,11 @@ use std::path::Path;
 
 /// The `pivot-root` step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PivotRoot {}
+pub struct PivotRoot {
+    /// Move the new root over `/` instead (mount(2), MS_MOVE), where pivot_root(2) is refused: on an initramfs.
+    #[serde(default)]
+    pub moved: bool,
+}
 
 impl Carry for PivotRoot {
     fn about(&self) -> About {
@@ -36,11 +40,19 @@ impl Carry for PivotRoot {
                 .because("the new root must be a mount point other than the current root (pivot_root(2)), and none is mounted yet")
                 .try_this("first: skiff step rootfs"));
         }
-        mount::pivot_root(inside.root()?)?;
-        // The old root now lies on top of the new one, at ".": take it off.
-        mount::detach_here()?;
+        if self.moved {
+            mount::move_root(inside.root()?)?;
+        } else {
+            mount::pivot_root(inside.root()?)?;
+            // The old root now lies on top of the new one, at ".": take it off.
+            mount::detach_here()?;
+        }
         nix::unistd::chdir("/").or_sys("enter /")?;
         inside.set_root(Path::new("/"))?;
+        if let Some(travels) = inside.root_travels {
+            // Only now: pivot_root takes no root whose mount is shared.
+            mount::set_attributes(inside.root()?, 0, travels, false, "/")?;
+        }
         inside.pivoted = true;
         Ok(())
     }

@@ -19,6 +19,8 @@ pub enum Propagation {
     Slave,
     /// Both ways.
     Shared,
+    /// Not at all, and what is made the root cannot be bound elsewhere.
+    Unbindable,
 }
 
 /// The `private` step.
@@ -43,12 +45,24 @@ impl Carry for Private {
     // ANCHOR: private
     fn carry_out(&self, inside: &mut Inside) -> Result<(), StepError> {
         inside.must_own(Ns::Mnt, "change how mounts travel")?;
-        let propagation = match self.propagation {
-            Propagation::Private => propagation::PRIVATE,
+        let travels = match self.propagation {
+            Propagation::Private | Propagation::Unbindable => propagation::PRIVATE,
             Propagation::Slave => propagation::SLAVE,
             Propagation::Shared => propagation::SHARED,
         };
-        Ok(mount::set_attributes(inside.root()?, 0, propagation, true, "/")?)
+        inside.root_travels = self.of_the_root();
+        Ok(mount::set_attributes(inside.root()?, 0, travels, true, "/")?)
     }
     // ANCHOR_END: private
+}
+
+impl Private {
+    /// What the root's own mount becomes once it is the root.
+    fn of_the_root(&self) -> Option<u64> {
+        match self.propagation {
+            Propagation::Shared => Some(propagation::SHARED),
+            Propagation::Unbindable => Some(propagation::UNBINDABLE),
+            Propagation::Private | Propagation::Slave => None,
+        }
+    }
 }

@@ -12,11 +12,11 @@ use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
 use crate::kernel::mount::propagation;
 use crate::kernel::ns::Ns;
-use crate::kernel::{OrSys, SysError, mount};
+use crate::kernel::{OrSys, SysError, mount, mountinfo};
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the root comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +63,9 @@ impl Carry for Rootfs {
         match &self.source {
             Source::Layers(layers) => overlay(inside, layers)?,
             Source::Directory(path) => {
+                if inside.root_travels == Some(propagation::SHARED) {
+                    unshare_parent(path)?;
+                }
                 let tree = mount::clone_tree(None, path, true)?;
                 let onto = std::fs::File::open(&target).or_sys_with(|| format!("open {}", target.display()))?;
                 mount::attach(&tree, onto, &target.to_string_lossy())?;
@@ -73,6 +76,14 @@ impl Carry for Rootfs {
         // pivot_root refuses a root whose mount is shared (pivot_root(2), EINVAL).
         Ok(mount::set_attributes(inside.root()?, 0, propagation::PRIVATE, false, "the new root")?)
     }
+}
+
+/// pivot_root also refuses a root that is mounted on a shared mount: the one that `path` lies on becomes private.
+fn unshare_parent(path: &Path) -> Result<(), SysError> {
+    let all = mountinfo::of(std::process::id().cast_signed())?;
+    let Some(above) = all.iter().map(|m| &m.target).filter(|at| path.starts_with(at)).max_by_key(|at| at.components().count()) else { return Ok(()) };
+    let open = std::fs::File::open(above).or_sys_with(|| format!("open {}", above.display()))?;
+    mount::set_attributes(open, 0, propagation::PRIVATE, false, &above.to_string_lossy())
 }
 
 // ANCHOR: overlay

@@ -5,7 +5,7 @@
 
 use crate::engine::inside::Inside;
 use crate::engine::step::{About, Carry, StepError};
-use crate::kernel::OrSys;
+use crate::kernel::{OrSys, pidfd};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,6 +30,11 @@ impl Carry for TimeOffsets {
 
     fn carry_out(&self, _: &mut Inside) -> Result<(), StepError> {
         let text: String = self.clocks.iter().map(|(clock, (secs, nanos))| format!("{clock} {secs} {nanos}\n")).collect();
-        Ok(std::fs::write("/proc/self/timens_offsets", text).or_sys("set the clocks of the time namespace")?)
+        // A process that made a user namespace is hidden from debuggers, and its files in /proc are then the
+        // host's root's.
+        pidfd::show_to_debuggers()?;
+        let written = std::fs::write("/proc/self/timens_offsets", text).or_sys("set the clocks of the time namespace");
+        pidfd::hide_from_debuggers()?;
+        Ok(written?)
     }
 }

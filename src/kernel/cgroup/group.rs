@@ -7,6 +7,7 @@
 //! creates one removes it, also after a crash, by opening it again under its name.
 //! Left out: moving single threads, and handing a cgroup over to the processes in it.
 
+use super::path::make_path;
 use super::layout::{Controller, Hierarchy, Layout};
 use super::limit::{self, Event, Limit, Limits, Value, Write};
 use super::Error;
@@ -48,8 +49,15 @@ impl Cgroup {
     /// [`Error::NoController`] when a limit cannot be enforced here, [`Error::NotDelegated`] for a
     /// user without a part of the tree, [`Error::InternalProcesses`] for v2's rule of that name.
     pub fn create(layout: &Layout, name: &str, limits: &Limits) -> Result<Self, Error> {
+        Self::create_with(layout, name, limits, &BTreeSet::new(), false)
+    }
+
+    /// The same, where further controllers are needed, or a directory in each hierarchy: who looks after a
+    /// container that is not ours reads what it uses in all of them.
+    pub fn create_with(layout: &Layout, name: &str, limits: &Limits, further: &BTreeSet<Controller>, everywhere: bool) -> Result<Self, Error> {
         check_name(name)?;
-        let needed = limits.controllers();
+        let mut needed = limits.controllers();
+        needed.extend(further);
         for write in limit::writes(limits, |c| layout.is_v1(c)) {
             let controller = write.limit.controller();
             if layout.hierarchy(controller).is_none() {
@@ -61,7 +69,7 @@ impl Cgroup {
         // A hybrid host's v2 tree controls nothing, and joining it is what takes long (see `join`).
         let trees = if layout.v1.is_empty() { layout.unified.as_slice() } else { &layout.v1 };
         for hierarchy in trees {
-            let of_use = hierarchy.controllers.iter().any(|c| needed.contains(c) || WISHED_V1.contains(c));
+            let of_use = everywhere || hierarchy.controllers.iter().any(|c| needed.contains(c) || WISHED_V1.contains(c));
             if let Err(error) = if of_use || !hierarchy.v1 { group.seat(hierarchy, &needed) } else { Ok(()) } {
                 // Nothing is left of a cgroup that could not be made whole.
                 group.remove()?;
@@ -119,6 +127,16 @@ impl Cgroup {
     /// Every directory it has.
     pub fn directories(&self) -> impl Iterator<Item = &Path> {
         self.seats.iter().map(|s| s.at.as_path())
+    }
+
+    /// True where a controller is governed by v1 files in it.
+    pub fn has_v1(&self, controller: Controller) -> bool {
+        self.seat_of(controller).is_some_and(|s| s.v1)
+    }
+
+    /// True where it has directories of v1: its v2 directory, if it has one, controls nothing then.
+    pub fn is_hybrid(&self) -> bool {
+        self.seats.iter().any(|s| s.v1)
     }
 
     fn seat_of(&self, controller: Controller) -> Option<&Seat> {
@@ -396,75 +414,9 @@ impl Cgroup {
 const WISHED_V1: [Controller; 5] =
     [Controller::Memory, Controller::Cpu, Controller::Pids, Controller::Devices, Controller::Freezer];
 
-/// The v2 controllers that are handed down without being asked for, where they are on offer.
-const WISHED_V2: [Controller; 3] = [Controller::Memory, Controller::Cpu, Controller::Pids];
-
 fn check_name(name: &str) -> Result<(), Error> {
     let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\0', '\n']);
     if name.split('/').all(plain) { Ok(()) } else { Err(Error::Name(name.to_string())) }
-}
-
-/// mkdir -p with what each level needs before the next: v2's subtree_control, v1's cpuset.
-fn make_path(hierarchy: &Hierarchy, base: &Path, name: &Path, needed: &BTreeSet<Controller>) -> Result<(), Error> {
-    let mut directory = base.to_path_buf();
-    for part in name.components() {
-        if !hierarchy.v1 {
-            hand_down(&directory, hierarchy, needed)?;
-        }
-        let child = directory.join(part);
-        match fs::create_dir(&child).map_err(|e| errno_of(&e)) {
-            Ok(()) => {}
-            Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(SysError::new(format!("make the cgroup {}", child.display()), errno).into()),
-        }
-        if hierarchy.v1 && hierarchy.controllers.contains(&Controller::Cpuset) {
-            inherit_cpuset(&directory, &child)?;
-        }
-        directory = child;
-    }
-    Ok(())
-}
-
-/// Lets the children of a v2 cgroup use its controllers.
-fn hand_down(parent: &Path, hierarchy: &Hierarchy, needed: &BTreeSet<Controller>) -> Result<(), Error> {
-    let control = parent.join("cgroup.subtree_control");
-    let read = |file: &str| fs::read_to_string(parent.join(file)).unwrap_or_default();
-    let (offered, given) = (read("cgroup.controllers"), read("cgroup.subtree_control"));
-    let has = |list: &str, c: Controller| list.split_whitespace().any(|word| word == c.name(false));
-    for controller in Controller::ALL.into_iter().filter(|c| hierarchy.controllers.contains(c)) {
-        let required = needed.contains(&controller);
-        if has(&given, controller) || !(required || WISHED_V2.contains(&controller)) {
-            continue;
-        }
-        if !has(&offered, controller) {
-            if required {
-                return Err(Error::NoController { what: "that", controller, at: parent.display().to_string() });
-            }
-            continue;
-        }
-        match write_file(&control, &format!("+{controller}")) {
-            Ok(()) => {}
-            Err(_) if !required => {}
-            // Had `cpu` or `pids` been handed down before, `memory` is refused with the second of these.
-            Err(error) if matches!(error.errno, Errno::EBUSY | Errno::EOPNOTSUPP) => {
-                return Err(Error::InternalProcesses(parent.into()));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-/// A new v1 cpuset allows nothing, and nothing can join it, until it is told what its parent has.
-fn inherit_cpuset(parent: &Path, child: &Path) -> Result<(), SysError> {
-    for limit in [Limit::Cpuset, Limit::CpusetMems] {
-        let file = limit.file_name(true);
-        let read = |path: PathBuf| fs::read_to_string(&path).or_sys_with(|| format!("read {}", path.display()));
-        if read(child.join(file))?.trim().is_empty() {
-            write_file(&child.join(file), read(parent.join(file))?.trim())?;
-        }
-    }
-    Ok(())
 }
 
 /// Calls `visit` for a directory and all directories below, parents first.
@@ -478,7 +430,7 @@ fn walk(directory: &Path, visit: &mut dyn FnMut(&Path)) {
 }
 
 /// Writes into a file that the kernel made; never creates one.
-pub(super) fn write_file(path: &Path, text: &str) -> Result<(), SysError> {
+pub fn write_file(path: &Path, text: &str) -> Result<(), SysError> {
     let what = || format!("write {text} to {}", path.display());
     let mut file = OpenOptions::new().write(true).open(path).or_sys_with(what)?;
     file.write_all(text.as_bytes()).or_sys_with(what)

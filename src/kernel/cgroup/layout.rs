@@ -45,12 +45,21 @@ pub enum Controller {
     Devices,
     /// Stopping all at once; v1 only, a file of every v2 cgroup.
     Freezer,
+    /// Huge pages.
+    Hugetlb,
+    /// The class of packets, for tc(8); v1 only.
+    NetCls,
+    /// The priority of packets; v1 only.
+    NetPrio,
+    /// InfiniBand and its like.
+    Rdma,
 }
 
 impl Controller {
     /// Every controller that this engine knows.
-    pub const ALL: [Self; 8] = [
-        Self::Cpu, Self::Cpuacct, Self::Cpuset, Self::Memory, Self::Io, Self::Pids, Self::Devices, Self::Freezer,
+    pub const ALL: [Self; 12] = [
+        Self::Cpu, Self::Cpuacct, Self::Cpuset, Self::Memory, Self::Io, Self::Pids, Self::Devices, Self::Freezer, Self::Hugetlb, Self::NetCls,
+        Self::NetPrio, Self::Rdma,
     ];
 
     /// Its name in a v1 mount or a v2 `cgroup.controllers`.
@@ -65,10 +74,15 @@ impl Controller {
             Self::Pids => "pids",
             Self::Devices => "devices",
             Self::Freezer => "freezer",
+            Self::Hugetlb => "hugetlb",
+            Self::NetCls => "net_cls",
+            Self::NetPrio => "net_prio",
+            Self::Rdma => "rdma",
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    /// The one of this name, in either version.
+    pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "blkio" => Some(Self::Io),
             other => Self::ALL.into_iter().find(|c| c.name(false) == other),

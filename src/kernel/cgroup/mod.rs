@@ -7,13 +7,14 @@
 //! Contract: [`Layout`] is read once and passed around; only cgroups made through [`Cgroup`] are
 //! written to, and no hierarchy is ever mounted or remounted.
 //! Left out: systemd's D-Bus interface (bigger runtimes can ask it for a scope), threaded v2
-//! cgroups, hugetlb, rdma, net_cls and net_prio.
+//! cgroups.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | [`layout`] | which hierarchies this host has, and where this process may make children |
 //! | [`limit`] | every name and unit in which v1 and v2 differ |
 //! | [`group`] | one cgroup: create, limit, join, kill, remove |
+//! | `path` | the way to its directory |
 //! | [`device`] | which device nodes may be used |
 //! | [`notice`] | being told when a cgroup comes, goes, empties or runs out of memory |
 
@@ -22,6 +23,7 @@ pub mod group;
 pub mod layout;
 pub mod limit;
 pub mod notice;
+mod path;
 
 pub use group::Cgroup;
 pub use layout::{Controller, Hierarchy, Layout, Version};

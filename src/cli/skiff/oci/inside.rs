@@ -8,7 +8,7 @@ use crate::engine::oci::state::document;
 use crate::engine::oci::{Error, Folder};
 use crate::engine::relay::Signals;
 use clap::Args;
-use oci_spec::runtime::{LinuxResources, Process, UserBuilder};
+use oci_spec::runtime::{Capabilities, Capability, LinuxResources, Process, UserBuilder};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -48,6 +48,15 @@ pub struct Exec {
     /// How many descriptors from 3 on it is to have
     #[arg(long, value_name = "N", default_value_t = 0)]
     preserve_fds: u32,
+    /// A capability, on top of the container's
+    #[arg(long, value_name = "CAP")]
+    cap: Vec<Capability>,
+    /// A cgroup below the container's own
+    #[arg(long, value_name = "PATH")]
+    cgroup: Option<String>,
+    /// Also where its processes stand still
+    #[arg(long)]
+    ignore_paused: bool,
     /// No privilege by exec
     #[arg(long)]
     no_new_privs: bool,
@@ -70,7 +79,11 @@ impl Exec {
         process.set_args(Some(self.command.clone()));
         process.set_terminal(Some(self.tty));
         let mut env = process.env().clone().unwrap_or_default();
-        env.extend(self.env.iter().cloned());
+        for entry in &self.env {
+            let name = entry.split('=').next().unwrap_or_default();
+            env.retain(|old| old.split('=').next() != Some(name));
+            env.push(entry.clone());
+        }
         process.set_env(Some(env));
         if let Some(cwd) = &self.cwd {
             process.set_cwd(cwd.clone());
@@ -85,6 +98,13 @@ impl Exec {
             let mut user = process.user().clone();
             user.set_additional_gids(Some(self.additional_gids.clone()));
             process.set_user(user);
+        }
+        if !self.cap.is_empty() {
+            let mut sets = process.capabilities().clone().unwrap_or_default();
+            let with = |set: &Option<Capabilities>| Some(set.iter().flatten().chain(&self.cap).copied().collect());
+            let (bounding, effective, permitted) = (with(sets.bounding()), with(sets.effective()), with(sets.permitted()));
+            sets.set_bounding(bounding).set_effective(effective).set_permitted(permitted);
+            process.set_capabilities(Some(sets));
         }
         if self.no_new_privs {
             process.set_no_new_privileges(Some(true));
@@ -109,6 +129,8 @@ pub fn exec(args: &Exec, shared: &Shared, said: &mut Said) -> Result<u8, Error> 
         pid_file: args.pid_file.clone(),
         preserved: args.preserve_fds,
         attended,
+        cgroup: args.cgroup.clone(),
+        paused_too: args.ignore_paused,
     };
     let signals = if attended { Some(Signals::block()?) } else { None };
     let mut held = exec::exec(&folder, &wanted)?;

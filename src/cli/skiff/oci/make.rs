@@ -100,8 +100,8 @@ pub fn create(args: &Create, shared: &Shared, said: &Said) -> Result<u8, Error> 
     made(&args.making.wanted(shared, false), said).map(|_| 0)
 }
 
-pub fn start(folder: &Folder, said: &Said) -> Result<u8, Error> {
-    life::start(folder, &mut |text| said.warn(&text)).map(|()| 0)
+pub fn start(folder: &Folder) -> Result<u8, Error> {
+    life::start(folder).map(|()| 0)
 }
 
 pub fn run(args: &Run, shared: &Shared, said: &mut Said) -> Result<u8, Error> {
@@ -109,7 +109,7 @@ pub fn run(args: &Run, shared: &Shared, said: &mut Said) -> Result<u8, Error> {
     let signals = Signals::block()?;
     let Created { folder, mut held } = made(&args.making.wanted(shared, !args.detach), said)?;
     let mut warn = |text: String| said.warn(&text);
-    if let Err(error) = life::start(&folder, &mut warn) {
+    if let Err(error) = life::start(&folder) {
         let _ = life::delete(&folder, true, &mut warn);
         return Err(error);
     }

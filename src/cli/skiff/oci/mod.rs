@@ -149,7 +149,7 @@ fn dispatch(cli: Cli, said: &mut Said) -> Result<u8, Error> {
     let find = |id: &str| Folder::find(&shared.root, id);
     match cli.command {
         Command::Create(args) => make::create(&args, &shared, said),
-        Command::Start(Id { id }) => make::start(&find(&id)?, said),
+        Command::Start(Id { id }) => make::start(&find(&id)?),
         Command::Run(args) => make::run(&args, &shared, said),
         Command::State(Id { id }) => look::state(&find(&id)?),
         Command::Kill(args) => make::kill(&args, &shared),
