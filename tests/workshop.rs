@@ -138,6 +138,19 @@ fn what_strangers_send_is_refused_or_repaired_and_a_learner_does_not_get_to_the_
     send(json!([{"seq": 4, "at": 0, "kind": "hand", "up": true, "about": long}]));
     board.until("a hand", |b| b.rows[&0]["hand"]["about"].as_str().is_some_and(|a| a.len() == 300));
 
+    let unknown = hub.post("/events", secret, &json!({"now": now, "events": [{"seq": 5, "at": 0, "kind": "of-a-newer-drydock"}]}));
+    assert_eq!((unknown.0, &unknown.1["seqs"]), (200, &json!([5])), "answered for, or it would be sent for ever");
+
+    // A database that goes away: nothing is answered for that is not written down, and the instructor sees why.
+    let (there, away) = (hub.room.path().join("class/class.db"), hub.room.path().join("away"));
+    std::fs::rename(&there, &away).expect("the room is ours");
+    let kept = json!([{"seq": 6, "at": 0, "kind": "hand", "up": false}]);
+    assert_eq!(send(kept.clone()).0, 503);
+    board.until("the trouble", |b| b.head["trouble"].as_str().is_some_and(|t| t.contains("was moved or removed")));
+    std::fs::rename(&away, &there).expect("the room is ours");
+    assert_eq!(send(kept).0, 200);
+    board.until("all well", |b| b.head["trouble"].is_null() && b.rows[&0]["hand"].is_null());
+
     let bearer = format!("authorization: Bearer {secret}");
     assert_eq!(hub.ask("POST /events", &[&bearer], &vec![b' '; 1 << 20]).0, 413);
     assert_eq!(hub.ask("POST /events", &[&bearer], b"{").0, 400);

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 /// How long one exchange with the hub may take.
 const EXCHANGE: Duration = Duration::from_secs(10);
 /// The most events in one POST.
-const BATCH: usize = 200;
+const BATCH: usize = 80;
 /// The most bytes of an answer that are read.
 const ANSWER: usize = 4 << 20;
 
@@ -89,13 +89,15 @@ pub fn send(home: &Home) -> Result<usize, Error> {
             other => other?,
         };
         let taken: Taken = serde_json::from_slice(&answer).map_err(|e| Error::Refused(format!("its answer makes no sense: {e}")))?;
+        if taken.seqs.is_empty() && !batch.is_empty() {
+            return Err(Error::Refused("it takes no more of what you send".into()));
+        }
         all += taken.seqs.len();
-        let none = taken.seqs.is_empty();
         let left = Member::change(home, |m| {
             m.taken(&taken.seqs, taken.inbox);
             m.pending.len()
         })?;
-        if none || left.is_none_or(|left| left == 0) {
+        if left.is_none_or(|left| left == 0) {
             return Ok(all);
         }
     }

@@ -5,7 +5,7 @@
 //! course goes on.
 
 use super::{Desk, Outcome, boxed};
-use crate::check::{Outcome as Stood, Verdict};
+use crate::check::{Evidence, Outcome as Stood, Verdict};
 use crate::cli::out::{self, visible};
 use crate::course::Exercise;
 use crate::kernel::Explain;
@@ -178,12 +178,23 @@ pub fn verdict(desk: &Desk, exercise: &Exercise, verdict: &Verdict) {
     if Member::read(home).ok().flatten().is_none() {
         return;
     }
-    let in_the_way = verdict.evidence.iter().find(|e| e.outcome == verdict.outcome && e.outcome != Stood::Passed);
+    let in_the_way = in_the_way(verdict);
     let check = in_the_way.map(|e| e.check.clone()).unwrap_or_default();
     let reason = in_the_way.map(|e| without_draws(desk, &exercise.id, &e.meaning)).unwrap_or_default();
     let fact = Fact::Verdict { exercise: exercise.id.clone(), stand, check, reason };
     note(Member::change(home, |m| m.tell(fact)));
     start(home);
+}
+
+/// The first thing that stands in the way.
+fn in_the_way(verdict: &Verdict) -> Option<&Evidence> {
+    verdict.evidence.iter().find(|e| e.outcome == verdict.outcome && e.outcome != Stood::Passed)
+}
+
+/// The class would hear the same of both: what is watched changes more often than what it comes to.
+pub fn is_alike(a: &Verdict, b: &Verdict) -> bool {
+    let heard = |v: &Verdict| (v.outcome, in_the_way(v).map(|e| (e.check.clone(), e.meaning.clone())));
+    heard(a) == heard(b)
 }
 
 /// A reason with `{name}` where this learner's own value stands: so that a class's reasons are alike.

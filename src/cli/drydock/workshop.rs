@@ -126,6 +126,7 @@ fn serve(args: &Serve, course: &Course) -> Outcome {
     let running = args.folder.join(RUNNING);
     let served = hub.serve(listener, |hub, at| {
         let address = Address { code: hub.code.clone(), host, port: at.port() };
+        let _ = hub.address.set(address.to_string());
         let own = Address { code: hub.code.clone(), host: loopback(at.ip()).to_string(), port: at.port() };
         if let Err(e) = leave_word(&running, &own, &hub.key) {
             eprintln!("note: drydock workshop board will not find this hub: {e}");

@@ -94,7 +94,7 @@ fn head(class: &Class, hub: &Hub) -> Value {
     let lines: Vec<Value> = notes.lines.iter().map(|(at, line)| json!({ "at": at, "line": line })).collect();
     json!({
         "title": program.title, "now": now(), "began": class.began, "minutes": program.minutes(), "here": here,
-        "code": hub.code.to_string(), "groups": groups, "poll": poll, "timer": class.timer, "gate": class.gate(program),
+        "join": hub.address.get(), "groups": groups, "poll": poll, "timer": class.timer, "gate": class.gate(program),
         "messages": class.messages.iter().rev().take(5).collect::<Vec<_>>(), "notes": lines, "trouble": notes.trouble,
     })
 }

@@ -29,7 +29,7 @@ use limit::Limits;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::broadcast;
 
 /// The file of a workshop's folder that says where its hub is, and the instructor's key.
@@ -43,6 +43,8 @@ pub struct Hub {
     pub code: JoinCode,
     /// What lets the instructor in.
     pub key: String,
+    /// CODE@HOST, as learners type it: known once the hub listens.
+    pub address: OnceLock<String>,
     /// Tries of codes and keys.
     pub limits: Limits,
     identity: Identity,
@@ -81,7 +83,7 @@ impl Hub {
         let code = JoinCode { word, fingerprint: code::fingerprint(&identity.certificate) };
         let boards = broadcast::channel(64).0;
         let (acting, notes) = (tokio::sync::Mutex::new(()), Mutex::default());
-        Ok(Self { program, code, key, limits: Limits::default(), identity, keep, class: Mutex::new(class), boards, acting, notes, _lock: lock })
+        Ok(Self { program, code, key, address: OnceLock::new(), limits: Limits::default(), identity, keep, class: Mutex::new(class), boards, acting, notes, _lock: lock })
     }
 
     /// The class, with nobody else at it. Never held while something is awaited.

@@ -195,7 +195,7 @@ struct Sent {
     /// The learner's clock.
     now: i64,
     #[serde(default)]
-    events: Vec<Event>,
+    events: Vec<Value>,
 }
 
 async fn events(hub: &Arc<Hub>, peer: Peer, request: Request<Body>) -> Result<Answer, Refused> {
@@ -216,8 +216,17 @@ async fn events(hub: &Arc<Hub>, peer: Peer, request: Request<Body>) -> Result<An
     };
     let sent: Sent = body(request).await?;
     let received = now();
-    let events = corrected(sent, received, hub.class().learners[at].joined);
-    let seqs: Vec<u64> = events.iter().map(|e| e.seq).collect();
+    // What a newer drydock says and this one does not know is answered for too, or it would be sent for ever.
+    let unknown: Vec<u64> = sent.events.iter().filter(|e| Event::deserialize(*e).is_err()).filter_map(|e| e["seq"].as_u64()).collect();
+    let (nick, joined) = {
+        let learner = &hub.class().learners[at];
+        (learner.nick.clone(), learner.joined)
+    };
+    if !unknown.is_empty() {
+        hub.note(format!("{nick} sends what this hub does not understand: another version of drydock?"));
+    }
+    let events = corrected(sent, received, joined);
+    let seqs: Vec<u64> = events.iter().map(|e| e.seq).chain(unknown).collect();
     if !events.is_empty() {
         let rows = events.iter().map(|e| (e.clone(), received)).collect();
         hub.wrote(hub.keep.events(id, rows).await).map_err(|why| unwritten(&why))?;
@@ -238,6 +247,6 @@ pub fn unwritten(why: &str) -> Refused {
 fn corrected(sent: Sent, received: i64, joined: i64) -> Vec<Event> {
     let off = received.saturating_sub(sent.now);
     let off = if off.abs() < CLOCK { 0 } else { off };
-    let known = sent.events.into_iter().filter(|e| (1..=EVENTS).contains(&e.seq));
+    let known = sent.events.iter().filter_map(|e| Event::deserialize(e).ok()).filter(|e| (1..=EVENTS).contains(&e.seq));
     known.map(|e| Event { at: e.at.saturating_add(off).clamp(joined.min(received), received), fact: e.fact.bounded(), ..e }).collect()
 }

@@ -12,6 +12,11 @@ function make(tag, text, name) {
   return element;
 }
 
+// Markdown's one sign that questions need: what stands between backticks is code.
+function marked(element, text) {
+  element.replaceChildren(...text.split("`").map((part, i) => (i % 2 ? make("code", part) : document.createTextNode(part))));
+}
+
 function now() { return Date.now() + skew; }
 
 function span(ms) {
@@ -48,7 +53,7 @@ function drawHead() {
   const hands = here().filter((row) => row.hand).sort((a, b) => a.hand.since - b.hand.since);
   document.title = (hands.length ? "(" + hands.length + ") " : "") + head.title;
   $("title").textContent = head.title;
-  $("code").textContent = head.code + "@" + location.hostname.replace(/^127\..*/, "this machine");
+  $("code").textContent = head.join;
   $("here").textContent = here().length + (here().length === 1 ? " learner" : " learners");
   const minutes = elapsed();
   if (minutes === null) $("plan").textContent = "plan: not started";
@@ -89,7 +94,7 @@ function drawPoll() {
   $("poll-box").hidden = !poll;
   if (!poll) return;
   $("h-poll").textContent = poll.open ? "Question to all" : "Question to all (closed)";
-  $("poll-text").textContent = poll.text;
+  marked($("poll-text"), poll.text);
   const most = Math.max(1, ...poll.spread.map((s) => s.count));
   $("spread").replaceChildren(...poll.spread.map((s) => {
     const item = make("li");
@@ -98,7 +103,9 @@ function drawPoll() {
     bar.value = s.count;
     bar.setAttribute("aria-hidden", "true");
     const right = !poll.open && s.right ? "✓ right: " : "";
-    item.append(make("span", String(s.count), "count"), bar, " " + right + s.text);
+    const words = make("span");
+    marked(words, right + s.text);
+    item.append(make("span", String(s.count), "count"), bar, " ", words);
     return item;
   }));
   $("replies").textContent = poll.replies + " of " + here().length + " have answered.";

@@ -10,6 +10,11 @@ function make(tag, text) {
   return element;
 }
 
+// Markdown's one sign that questions need: what stands between backticks is code.
+function marked(element, text) {
+  element.replaceChildren(...text.split("`").map((part, i) => (i % 2 ? make("code", part) : document.createTextNode(part))));
+}
+
 // Kept in the page's own store, so that the numbers go on after a reload and nothing is lost meanwhile.
 const store = {
   read: () => JSON.parse(localStorage.getItem("drydock-class") || '{"next":1,"pending":[]}'),
@@ -72,11 +77,13 @@ function ask() {
   $("replied").textContent = question.replied ? "Answered; another answer takes its place." : "";
   if (shown === question.id) return;
   shown = question.id;
-  $("ask").textContent = question.text;
+  marked($("ask"), question.text);
   $("choices").replaceChildren(...(question.choices.length ? question.choices.map((text, i) => {
     const label = document.createElement("label");
     const input = Object.assign(document.createElement("input"), { type: question.several ? "checkbox" : "radio", name: "choice", value: String(i) });
-    label.append(input, " " + text);
+    const words = make("span", "");
+    marked(words, text);
+    label.append(input, " ", words);
     return label;
   }) : [Object.assign(document.createElement("input"), { id: "typed", maxLength: 300, autocomplete: "off", ariaLabel: "Your answer" })]));
 }
@@ -111,6 +118,8 @@ if (location.hash.length > 10) {
   $("command").textContent = "drydock join " + code + "@" + location.host.replace(/:7343$/, "");
   $("terminal").hidden = false;
 }
-send();
-setInterval(send, 3000);
+// Who has not joined has nothing to send, and nothing to hear.
+const joined = () => localStorage.getItem("drydock-class") !== null;
+if (joined()) send();
+setInterval(() => joined() && send(), 3000);
 setInterval(timer, 500);
