@@ -124,7 +124,7 @@ function drawRows() {
   const at = shownChapter();
   $("chapter").value = chosen === null ? "" : String(chosen);
   const columns = exercises.map((e, i) => ({ ...e, i })).filter((e) => e.chapter === at);
-  $("columns").replaceChildren(...["learner", "at", "for", "pace"].map((t) => head1(t)), ...columns.map((e) => head1(e.title, "turned")), head1("why not yet"));
+  $("columns").replaceChildren(...["learner", "at", "for", "pace"].map((t) => head1(t)), ...columns.map((e) => head1(e.title, "turned")), head1("why not yet", "why"));
   const wanted = $("find").value.toLowerCase();
   const all = here().filter((row) => !wanted || row.nick.toLowerCase().includes(wanted) || row.doing.includes(wanted) || (row.reason || "").toLowerCase().includes(wanted));
   all.sort((a, b) => (a.hand ? a.hand.since : Infinity) - (b.hand ? b.hand.since : Infinity) || a.since - b.since);
@@ -134,13 +134,13 @@ function drawRows() {
     const tr = make("tr");
     tr.tabIndex = -1;
     tr.dataset.i = row.i;
-    const nick = make("th", (row.hand ? "✋ " : "") + row.nick);
+    const nick = make("th", (row.hand ? "▲ " : "") + row.nick);
     nick.scope = "row";
     tr.append(nick, make("td", row.doing), make("td", span(now() - row.since)));
     const pace = minutes === null ? "" : Math.round(row.position - Math.min(minutes, head.minutes));
     tr.append(make("td", pace === "" ? "–" : (pace > 0 ? "+" : "") + pace));
     tr.append(...columns.map((e) => cell(row, e.i)));
-    tr.append(make("td", (row.hand ? "hand up" + (row.hand.about ? ": " + row.hand.about : "") + ". " : "") + (row.reason || ""), "why"));
+    tr.append(make("td", [row.hand ? "▲ hand up" + (row.hand.about ? ": " + row.hand.about : "") : "", row.reason || ""].filter(Boolean).join(" · "), "why"));
     return tr;
   }));
   if (focused !== undefined) $("rows").querySelector('tr[data-i="' + focused + '"]')?.focus();

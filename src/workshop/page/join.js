@@ -59,6 +59,7 @@ function take(fresh) {
   $("title").textContent = inbox.title;
   $("line").textContent = "";
   $("join").hidden = true;
+  $("terminal").hidden = true;
   $("class").hidden = false;
   $("me").textContent = inbox.nick;
   $("gate").textContent = inbox.gate ? "The class waits before " + inbox.gate + "." : "";
