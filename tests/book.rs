@@ -248,3 +248,17 @@ fn every_anchor_in_the_engine_is_quoted() {
         }
     }
 }
+
+#[test]
+fn each_claim_of_the_page_on_security_names_a_test_that_there_is() {
+    let page = std::fs::read_to_string("book/src/defences.md").expect("the page is there");
+    let tests: String = std::fs::read_dir("tests").expect("the folder is there").flatten().filter_map(|e| std::fs::read_to_string(e.path()).ok()).collect();
+    let rows: Vec<&str> = page.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| attack")).collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    for row in rows {
+        let last = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        let names: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty() || last.trim() == "the same", "no test is named: {row}");
+        names.iter().for_each(|name| assert!(tests.contains(&format!("fn {name}()")), "there is no test {name}"));
+    }
+}

@@ -286,3 +286,40 @@ fn an_id_a_sysctl_or_a_cgroup_that_would_lead_out_is_refused_before_anything_is_
     assert_eq!(first(&bundle, "one"), "error: cannot use hostname");
     assert!(!exists(&bundle.room.path().join("run/one")));
 }
+
+#[test]
+fn an_image_that_bends_proc_sys_or_dev_or_a_config_that_names_a_descriptor_reaches_nothing_of_the_host() {
+    require!(Root, Tool("busybox"));
+    let mut bundle = Bundle::shell("cat /proc/self/fd/*/etc/hostname /etc/hostname 2>&1; ls /proc/self/fd");
+    let first = |bundle: &Bundle| past(&mut bundle.made(&["run", "one"])).2.lines().next().unwrap_or_default().to_owned();
+    // Nothing of ours is open in it: the fourth is ls's own.
+    assert!(bundle.run().ends_with("\n0\n1\n2\n3\n"));
+    // A working directory that is a descriptor of whoever makes the container (CVE-2024-21626).
+    for fd in 3..12 {
+        bundle.config["process"]["cwd"] = format!("/proc/self/fd/{fd}").into();
+        let (code, out, said) = past(&mut bundle.made(&["run", "one"]));
+        assert!(code != Some(0) && out.is_empty() && said.starts_with("error: "), "{fd}: {code:?} {out}{said}");
+    }
+    bundle.config["process"]["cwd"] = "/".into();
+    // /proc and /sys that are links: what is mounted and what is masked would be two places (CVE-2019-19921, CVE-2023-27561).
+    for name in ["proc", "sys"] {
+        let at = bundle.at().join("rootfs").join(name);
+        std::fs::remove_dir(&at).expect("it is empty");
+        std::os::unix::fs::symlink("/tmp", &at).expect("the folder is ours");
+        let said = first(&bundle);
+        assert!(said.contains(&format!("at /{name}: it must be mounted on ordinary directory")), "{said}");
+        std::fs::remove_file(&at).expect("it is a link");
+        std::fs::create_dir(&at).expect("the folder is ours");
+    }
+    // A /dev/null of the image's own: masks would show the file that it leads to (CVE-2025-31133).
+    bundle.config["mounts"].as_array_mut().expect("a list").retain(|m| !m["destination"].as_str().unwrap_or_default().starts_with("/dev"));
+    bundle.config["linux"]["maskedPaths"] = json!(["/proc/cpuinfo"]);
+    let null = bundle.at().join("rootfs/dev/null");
+    for lie in ["/proc/version", "/etc/hostname"] {
+        let _ = std::fs::remove_file(&null);
+        std::os::unix::fs::symlink(lie, &null).expect("the folder is ours");
+        let said = first(&bundle);
+        assert!(said.starts_with("error: cannot mask a file with /dev/null: ENODEV") || said.starts_with("error: cannot open /dev/null"), "{said}");
+    }
+    assert!(!exists(&bundle.room.path().join("run/one")));
+}

@@ -103,8 +103,7 @@ impl Plan {
         // The process itself: privileges go in the order in which they are last needed.
         if let Some(process) = spec.process() {
             let read_only = spec.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false);
-            let scheduling = if bundle.is_some() { Scheduling::from_oci(process, spec) } else { None };
-            steps.extend(scheduling.map(Step::Scheduling));
+            steps.extend(bundle.and_then(|_| Scheduling::from_oci(process, spec)).map(Step::Scheduling));
             settle(process, read_only, place.filter.clone(), &mut steps);
         }
         if bundle.is_some() {
