@@ -175,6 +175,8 @@ fn in_the_live_page_an_exercise_is_done_by_keyboard_and_its_check_turns_green_wi
     let page = &reader.page;
     reader.go("namespaces.html");
     page.run("window.marked = 'this very page'");
+    // Shown once the server has said how things stand.
+    page.until("return document.querySelector('.live .begin')?.offsetParent instanceof Element");
     page.keys(&page.find(".live .begin"), ENTER);
     let shows = |text: &str| page.until(&format!("return window.drydockTerminal?.text().join('\\n').includes({}) === true", Value::from(text)));
     shows("(drydock) ");
@@ -195,9 +197,14 @@ fn in_the_live_page_an_exercise_is_done_by_keyboard_and_its_check_turns_green_wi
     page.press(&format!("{CONTROL}c{RELEASE}echo over-and-$((40 + 2)){ENTER}"));
     shows("over-and-42");
     let solution = page.text("return Array.from(document.querySelectorAll('#exercise-hostname ~ details')).find(d => d.querySelector('summary').textContent === 'One way to do it').querySelector('code').textContent");
-    // Pasted, as people do; a shell that knows a paste from typing waits for Enter.
-    for line in solution.trim().lines() {
+    // Pasted, as people do; a shell that knows a paste from typing waits for Enter, and the next shell must
+    // have its prompt before it is pasted into.
+    for (number, line) in solution.trim().lines().enumerate() {
+        if number > 0 {
+            page.until("return drydockTerminal.text().some(line => line.trim() === '#')");
+        }
         page.run(&format!("drydockTerminal.screen.paste({})", Value::from(line)));
+        shows(line);
         page.press(ENTER);
     }
     page.until("return document.querySelector('.live.in-hand').dataset.outcome === 'passed'");

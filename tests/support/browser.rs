@@ -117,7 +117,7 @@ impl Browser {
     pub fn until(&self, script: &str) {
         let end = Instant::now() + PATIENCE;
         while self.run(script) != Value::Bool(true) {
-            assert!(Instant::now() < end, "never: {script}\n{}", self.run("return document.body.innerText.slice(0, 3000)"));
+            assert!(Instant::now() < end, "never: {script}\n{}", self.run("return window.drydockTerminal?.text() ?? document.body.innerText.slice(0, 3000)"));
             std::thread::sleep(Duration::from_millis(50));
         }
     }
