@@ -4,7 +4,7 @@
 //! Drawn with boxes and bars of the page's own; every length is also written as a number.
 
 use super::BookError;
-use super::lesson::escaped;
+use super::markup::escaped;
 use serde::Deserialize;
 use std::fmt::Write;
 

@@ -7,7 +7,7 @@
 //! and left: it takes hyphens and underscores of names for strokes, and brings 110 crates, a geometry
 //! library among them, for lines on a grid.
 
-use super::lesson::escaped;
+use super::markup::escaped;
 use std::fmt::Write;
 
 /// Width and height of a cell, in the drawing's own units.

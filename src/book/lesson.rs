@@ -1,5 +1,6 @@
 //! A lesson as a page: headings, steps, exercises with their hints folded, quiz, sources.
 
+use super::markup::folded;
 use super::terms::Terms;
 use super::{BookError, Reader, diagram, quiz, sheet};
 use crate::course::{Chapter, Course, Exercise, PartKind, template::Values};
@@ -55,11 +56,6 @@ fn exercise(exercise: &Exercise) -> String {
     }
     text.push_str(&folded("What happened", &exercise.explain));
     text
-}
-
-/// Markdown that is shown when its title is opened; works without a script.
-pub fn folded(title: &str, text: &str) -> String {
-    format!("<details>\n<summary>{title}</summary>\n\n{}\n\n</details>\n\n", text.trim())
 }
 
 /// Fences in mdBook's terms: diagrams as drawings with their words, what is typed and what it printed
@@ -118,21 +114,6 @@ fn blocks(markdown: &str) -> String {
 pub fn figure(alt: &str, drawing: &str) -> String {
     let words = folded("This drawing in words", alt);
     format!("<figure class=\"diagram\">\n<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Drawing\">{}</div>\n{words}</figure>\n\n", diagram::svg(alt, drawing))
-}
-
-/// Markdown as HTML; a single paragraph without its mark.
-pub fn html(markdown: &str) -> String {
-    let mut out = String::new();
-    pulldown_cmark::html::push_html(&mut out, pulldown_cmark::Parser::new(markdown));
-    let out = out.trim();
-    let bare = out.strip_prefix("<p>").and_then(|o| o.strip_suffix("</p>")).filter(|o| !o.contains("<p>"));
-    // A blank line would end the element that it is put into.
-    bare.unwrap_or(out).replace("\n\n", "\n")
-}
-
-/// Text as HTML.
-pub fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Footnotes for the sources that the page names; the others are listed, so that none is lost.

@@ -17,7 +17,7 @@ use crate::course::quiz::{Kind, Question};
 use crate::course::template::Values;
 use crate::kernel::SysError;
 use crate::learn::terminal::Terminal;
-use crate::learn::{Home, Progress, answer, leitner};
+use crate::learn::{Home, Progress, answer};
 use crate::web::{Feed, Seat, Terminals, files, terminal};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -32,7 +32,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// The terminal's drawing: loaded by those pages that open one.
 static PAGE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/web/page");
@@ -88,9 +87,7 @@ impl Live {
     }
 
     fn keep(&self, id: &str, right: bool) -> Result<(), crate::learn::Error> {
-        let mut progress = Progress::open(self.home.clone())?;
-        leitner::note(progress.record.answers.entry(id.to_owned()).or_default(), right, SystemTime::now());
-        progress.save()
+        Progress::open(self.home.clone())?.answered(id, right)
     }
 }
 

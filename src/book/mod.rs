@@ -12,6 +12,7 @@ mod driver;
 mod error;
 mod lesson;
 mod live;
+mod markup;
 pub mod overlay;
 pub mod plan;
 mod preprocess;

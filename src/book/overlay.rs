@@ -5,7 +5,7 @@
 //! All stages stand in the page; book/theme/stages.js shows one after the other.
 
 use super::BookError;
-use super::lesson::escaped;
+use super::markup::escaped;
 use crate::course::Error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -6,7 +6,7 @@
 //! book/theme/plan.js walks through it and keeps count of what the process has become.
 
 use super::BookError;
-use super::lesson::escaped;
+use super::markup::escaped;
 use crate::course::Error;
 use std::fmt::Write;
 

@@ -7,7 +7,7 @@
 //! framework of half a megabyte to each page.
 
 use super::BookError;
-use super::lesson::{escaped, folded, html};
+use super::markup::{escaped, folded, html};
 use crate::course::Chapter;
 use crate::course::quiz::{Kind, Question};
 use crate::course::template::Values;

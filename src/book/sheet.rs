@@ -1,7 +1,7 @@
 //! A chapter on one sheet: what one can do, with which commands, in which words; and what to read.
 
 use super::{BookError, Reader};
-use super::lesson::escaped;
+use super::markup::escaped;
 use super::terms::Terms;
 use crate::course::template::Values;
 use crate::course::{Chapter, Course, lesson};

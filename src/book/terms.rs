@@ -102,7 +102,7 @@ impl Terms {
         let mut page = String::from("<dl class=\"glossary\">\n");
         for term in &self.0 {
             let anchor = term.anchor();
-            let _ = writeln!(page, "<dt id=\"{anchor}\">{}</dt>\n<dd>{}", super::lesson::escaped(&term.term), super::lesson::html(&term.means));
+            let _ = writeln!(page, "<dt id=\"{anchor}\">{}</dt>\n<dd>{}", super::markup::escaped(&term.term), super::markup::html(&term.means));
             if let Some((slug, title)) = first.get(term.term.as_str()) {
                 let _ = writeln!(page, "<span class=\"first\">First used in <a href=\"{slug}.html#first-{anchor}\">{title}</a>.</span>");
             }

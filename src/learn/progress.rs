@@ -149,6 +149,12 @@ impl Progress {
         Ok(self.home.write(&self.home.folder.join("progress.json"), &text)?)
     }
 
+    /// Writes that a question was answered, rightly or not, and so when it is to be asked again.
+    pub fn answered(&mut self, question: &str, right: bool) -> Result<(), Error> {
+        super::leitner::note(self.record.answers.entry(question.to_owned()).or_default(), right, SystemTime::now());
+        self.save()
+    }
+
     /// Takes over an exported progress.
     pub fn import(&mut self, path: &Path) -> Result<(), Error> {
         let text = std::fs::read_to_string(path).or_sys_with(|| format!("read {}", path.display()))?;

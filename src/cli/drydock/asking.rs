@@ -11,10 +11,8 @@ use crate::kernel::Explain;
 use crate::learn::answer::{self, Marked};
 use crate::learn::ask as machine;
 use crate::learn::doctor::Report;
-use crate::learn::leitner;
 use colored::Colorize;
 use std::io::{BufRead, IsTerminal, Write};
-use std::time::SystemTime;
 
 /// What became of a question.
 pub enum Came {
@@ -40,16 +38,9 @@ pub fn put(desk: &mut Desk, chapter: &Chapter, question: &Question) -> Result<Ca
     let came = ask(desk, question, &format!("lessons/{}/quiz.yaml", chapter.folder))?;
     if let Came::To(marked) = &came {
         tell(marked);
-        keep(desk, &question.id, marked.right)?;
+        desk.progress.answered(&question.id, marked.right).map_err(boxed)?;
     }
     Ok(came)
-}
-
-/// Keeps what an answer came to, and when it is to be asked again.
-pub fn keep(desk: &mut Desk, id: &str, right: bool) -> Result<(), Box<dyn Explain>> {
-    let answered = desk.progress.record.answers.entry(id.to_owned()).or_default();
-    leitner::note(answered, right, SystemTime::now());
-    desk.progress.save().map_err(boxed)
 }
 
 /// Asks one question.

@@ -150,7 +150,7 @@ fn question(desk: &mut Desk, item: &Item) -> Result<Option<Came>, Box<dyn Explai
         asking::Came::End => None,
         asking::Came::Nothing => Some(Came::Left),
         asking::Came::To(marked) => {
-            asking::keep(desk, &question.id, marked.right)?;
+            desk.progress.answered(&question.id, marked.right).map_err(boxed)?;
             Some(if marked.right { Came::Right } else { Came::Wrong })
         }
     })
