@@ -28,6 +28,20 @@ pub enum Error {
         /// All that there are, in order.
         all: Vec<String>,
     },
+    /// Something new would be written over what is there.
+    #[error("{what} is there already")]
+    Taken {
+        /// What, with its name.
+        what: String,
+    },
+    /// A new thing cannot be called that.
+    #[error("{name:?} cannot be a name here: expected {expected}")]
+    BadName {
+        /// What was given.
+        name: String,
+        /// What can be.
+        expected: &'static str,
+    },
 }
 
 impl Explain for Error {
@@ -35,6 +49,8 @@ impl Explain for Error {
         match self {
             Error::File { .. } => Some("drydock course lint lists all that is wrong".into()),
             Error::Unknown { near: Some(near), .. } => Some(format!("did you mean {near}? drydock list shows all")),
+            Error::Taken { .. } => Some("choose another name; nothing was written".into()),
+            Error::BadName { .. } => Some("such as own-proc, or namespaces/own-proc for an exercise".into()),
             Error::Unknown { all, .. } => Some(format!("drydock list shows them: {}", all.join(", "))),
         }
     }

@@ -10,6 +10,7 @@ pub mod exercise;
 pub mod lesson;
 pub mod lint;
 pub mod quiz;
+pub mod scaffold;
 pub mod template;
 
 mod error;

@@ -23,7 +23,8 @@ pub struct Learner<'r> {
 impl Room {
     /// Makes a folder of that name where temporary files go. `drydock` is the program to try.
     pub fn make(name: &str, drydock: &Path, docker: Option<String>, course: Option<PathBuf>) -> Result<Self, ProveError> {
-        let name = format!("drydock-prove-{}-{}", std::process::id(), name.replace('/', "-"));
+        // Short: a learner's work folder lies deep in it, and a socket's path has 107 bytes (unix(7)).
+        let name = format!("drydock-prove-{}-{}", std::process::id(), name.rsplit('/').next().unwrap_or(name));
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).or_sys_with(|| format!("make {}", folder.display()))?;
         Ok(Self { folder, drydock: drydock.to_owned(), docker, course })

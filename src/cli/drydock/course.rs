@@ -1,12 +1,16 @@
 //! `drydock course …`: for those who write it.
 
 use super::{Outcome, boxed};
+use crate::cli::out;
+use crate::course::quiz::Kind;
+use crate::course::scaffold::Author;
 use crate::course::{Content, Course, Error, lint, slug};
 use crate::kernel::OrSys;
 use crate::prove::{Bench, Case, stop};
 use clap::{Args, Subcommand};
 use colored::Colorize;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 /// `drydock course …`.
@@ -15,8 +19,42 @@ use std::time::Duration;
 pub enum CourseCommand {
     /// List all that is wrong with the course's files
     Lint,
+    /// Begin a chapter, an exercise or a question, as a small one that works
+    #[command(subcommand)]
+    New(New),
     /// Hold exercises to their contract, by typing every solution and every wrong answer
     Test(Test),
+}
+
+/// What can be begun.
+#[derive(Debug, Subcommand)]
+pub enum New {
+    /// A chapter, the last of the course; and a course where there is none yet
+    Chapter {
+        /// Its short name, such as own-proc
+        name: String,
+        /// Its title; from the name if it is not given
+        #[arg(long)]
+        title: Option<String>,
+    },
+    /// An exercise, with a place in the lesson before the quiz
+    Exercise {
+        /// CHAPTER/NAME
+        id: String,
+        /// Its title; from the name if it is not given
+        #[arg(long)]
+        title: Option<String>,
+    },
+    /// A question, at the end of a chapter's quiz
+    Question {
+        /// The chapter
+        chapter: String,
+        /// Its id, which no other question has
+        id: String,
+        /// Its kind: one, several, number, text, order, predict or live
+        #[arg(long, default_value = "one", value_parser = kind)]
+        kind: Kind,
+    },
 }
 
 /// Options of `drydock course test`.
@@ -41,12 +79,39 @@ pub struct Test {
     matrix: bool,
 }
 
+fn kind(text: &str) -> Result<Kind, String> {
+    serde_json::from_value(text.into()).map_err(|_| "expected one, several, number, text, order, predict or live".to_owned())
+}
+
 /// Runs it.
-pub fn run(command: CourseCommand, course: &Course) -> Outcome {
-    match command {
-        CourseCommand::Lint => Ok(lint_all(course)),
-        CourseCommand::Test(args) => test(&args, course),
+pub fn run(command: CourseCommand, content: Content) -> Outcome {
+    // What is begun may be the course itself.
+    if let CourseCommand::New(what) = &command {
+        return begin(what, if let Content::Folder(folder) = &content { folder } else { Path::new(".") });
     }
+    let course = Course::load(content).map_err(boxed)?;
+    match command {
+        CourseCommand::Test(args) => test(&args, &course),
+        CourseCommand::Lint | CourseCommand::New(_) => Ok(lint_all(&course)),
+    }
+}
+
+/// Writes the files of something new below `folder`, and says which.
+fn begin(what: &New, folder: &Path) -> Outcome {
+    let mut author = Author::at(folder);
+    match what {
+        New::Chapter { name, title } => author.chapter(name, title.as_deref()),
+        New::Exercise { id, title } => author.exercise(id, title.as_deref()),
+        New::Question { chapter, id, kind } => author.question(chapter, id, *kind),
+    }
+    .map_err(boxed)?;
+    for path in &author.written {
+        println!("{}", folder.join(path).display());
+    }
+    let at = if folder == Path::new(".") { ".".into() } else { folder.display().to_string() };
+    let (lint, test) = (format!("drydock --course {at} course lint"), format!("drydock --course {at} course test"));
+    out::next(&[(&lint, "what is still missing"), (&test, "hold it to its contract")]);
+    Ok(0)
 }
 
 /// One line a finding. Exit code 1 if there is anything.

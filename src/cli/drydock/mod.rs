@@ -150,6 +150,9 @@ fn dispatch(cli: Cli) -> Outcome {
         let _ = crate::kernel::pidfd::default_signal(nix::sys::signal::Signal::SIGPIPE);
     }
     let content = cli.course.clone().map_or(Content::Embedded, Content::Folder);
+    if let Some(Command::Course(args)) = cli.command {
+        return course::run(args, content);
+    }
     let course = Course::load(content).map_err(boxed)?;
     match cli.command {
         Some(Command::Completions { shell }) => {
@@ -157,7 +160,6 @@ fn dispatch(cli: Cli) -> Outcome {
             Ok(0)
         }
         Some(Command::Man { folder }) => setup::man(&folder),
-        Some(Command::Course(args)) => course::run(args, &course),
         Some(Command::Book(args)) => book::run(args, course),
         Some(Command::Lab(args)) => lab::run(args),
         Some(Command::Compare(args)) => compare::run(&args),
