@@ -78,13 +78,20 @@ impl std::str::FromStr for Place {
     fn from_str(text: &str) -> Result<Self, Error> {
         let bad = |problem| Error::BadPlace { text: text.to_owned(), problem };
         if let Some(path) = text.strip_prefix("unix://") {
-            return if path.starts_with('/') { Ok(Self::Unix(path.into())) } else { Err(bad("the socket's path is absolute")) };
+            return match path {
+                _ if !path.starts_with('/') => Err(bad("the socket's path is absolute")),
+                _ if path.len() > LONGEST => Err(bad("the path of a socket has at most 107 bytes (unix(7))")),
+                _ => Ok(Self::Unix(path.into())),
+            };
         }
         let address = text.strip_prefix("tcp://").ok_or_else(|| bad("it is unix://PATH or tcp://ADDRESS:PORT"))?;
         let address: SocketAddr = address.replace("localhost", "127.0.0.1").parse().map_err(|_| bad("after tcp:// comes ADDRESS:PORT, such as 127.0.0.1:2375"))?;
         if address.ip().is_loopback() { Ok(Self::Tcp(address)) } else { Err(bad("without TLS and client certificates, which skiff has not, only this machine's own addresses are listened on")) }
     }
 }
+
+/// Bytes of `sun_path` but for the 0 at its end (unix(7)).
+const LONGEST: usize = 107;
 
 /// A unix socket that is taken away again.
 struct Bound {
@@ -152,6 +159,8 @@ mod tests {
     fn only_this_machine_is_listened_on() {
         assert_eq!("unix:///run/x.sock".parse::<Place>().ok(), Some(Place::Unix("/run/x.sock".into())));
         assert_eq!("tcp://localhost:2375".parse::<Place>().ok(), Some(Place::Tcp(([127, 0, 0, 1], 2375).into())));
+        let long = format!("unix:///{}", "x".repeat(107));
+        assert!(long.parse::<Place>().is_err_and(|e| e.to_string().ends_with("at most 107 bytes (unix(7))")) && long[..long.len() - 1].parse::<Place>().is_ok());
         for wrong in ["tcp://0.0.0.0:2375", "tcp://10.0.0.1:2375", "unix://x.sock", "fd://", "/run/x.sock", "tcp://:1"] {
             assert!(wrong.parse::<Place>().is_err(), "{wrong}");
         }
