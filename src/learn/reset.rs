@@ -131,14 +131,27 @@ fn others() -> Vec<&'static str> {
     ["docker"].into_iter().chain(podman).filter(answers).collect()
 }
 
-/// Podman has no daemon that could be away: asked for the first time, it would make itself folders.
+/// Podman has no daemon that could be away: asked for the first time it would make itself folders, and
+/// for the first time since the machine was booted a mount that it leaves. So its store is looked at before.
 fn podman_has_a_store() -> bool {
     if nix::unistd::geteuid().is_root() {
-        return Path::new("/var/lib/containers/storage").exists();
+        return holds_something(Path::new("/var/lib/containers/storage"));
     }
     let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".local/share"));
     let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(home);
-    data.is_some_and(|data| data.join("containers/storage").exists())
+    data.is_some_and(|data| holds_something(&data.join("containers/storage")))
+}
+
+/// True where a store of Podman's lists a container or an image, or has a volume.
+fn holds_something(store: &Path) -> bool {
+    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let lists_any = |list: PathBuf| std::fs::read_to_string(list).is_ok_and(|text| text.contains("\"id\""));
+    entries(store).any(|entry| match entry.file_name().to_string_lossy() {
+        // overlay-containers, vfs-containers, …
+        name if name.ends_with("-containers") => lists_any(entry.path().join("containers.json")) || lists_any(entry.path().join("volatile-containers.json")),
+        name if name.ends_with("-images") => lists_any(entry.path().join("images.json")),
+        name => name == "volumes" && entries(&entry.path()).next().is_some(),
+    })
 }
 
 /// True when the engine said that it removed something.
@@ -204,4 +217,25 @@ fn ancestors() -> Vec<i32> {
         list.push(parent);
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_podmans_that_lists_nothing_is_left_alone() {
+        let room = tempfile::tempdir().expect("a folder");
+        let put = |path: &str, text: &str| {
+            let path = room.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("it has one")).expect("the room is ours");
+            std::fs::write(path, text).expect("the room is ours");
+        };
+        assert!(!holds_something(&room.path().join("missing")));
+        put("overlay-images/images.lock", "");
+        put("overlay-containers/containers.json", "[]");
+        assert!(!holds_something(room.path()));
+        put("overlay-images/images.json", r#"[{"id":"1d8d","names":["base"]}]"#);
+        assert!(holds_something(room.path()));
+    }
 }
