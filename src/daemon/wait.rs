@@ -15,8 +15,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often it is looked whether anybody is left to say that it has ended.
+/// How often it is looked whether anybody is left to say that it has ended; at first sooner, since its end
+/// may have been told just before we listened, and not yet written down when we looked.
 const LOOK: Duration = Duration::from_secs(5);
+const FIRST_LOOK: Duration = Duration::from_millis(40);
 
 /// Waits. The head of the answer is sent at once: who waits wants to know that he is heard before he
 /// starts the container.
@@ -44,20 +46,22 @@ pub(super) async fn wait(daemon: &Arc<Daemon>, asked: &Asked, id: &str) -> Reply
 }
 
 async fn ended(container: Container, condition: &str, mut heard: Heard) -> Result<i32, Fault> {
-    let live = matches!(container.status(), Status::Running | Status::Restarting | Status::Creating);
+    let is_live = |status| matches!(status, Status::Running | Status::Restarting | Status::Creating);
+    let live = is_live(container.status());
     if condition == "not-running" && !live {
         return Ok(container.record.exit_code);
     }
     let (id, root) = (container.id().to_owned(), container.store().to_owned());
-    let mut code = container.record.exit_code;
+    let (mut code, mut look) = (container.record.exit_code, FIRST_LOOK);
     loop {
-        let event = match tokio::time::timeout(LOOK, heard.next()).await {
+        let event = match tokio::time::timeout(look, heard.next()).await {
             Ok(event) => Some(event?),
             Err(_) => None,
         };
         let Some(event) = event else {
+            look = LOOK.min(look * 2);
             match Container::find(&root, &id) {
-                Ok(now) if live && now.status() == Status::Dead && condition != "removed" => return Ok(137),
+                Ok(now) if live && !is_live(now.status()) && condition != "removed" => return Ok(if now.status() == Status::Dead { 137 } else { now.record.exit_code }),
                 Err(_) => return Ok(code),
                 Ok(_) => continue,
             }

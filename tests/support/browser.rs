@@ -55,6 +55,8 @@ pub struct Browser {
     session: String,
     agent: ureq::Agent,
     _running: Running,
+    // Dropped last: Chromium does not take its own away there.
+    _folder: tempfile::TempDir,
 }
 
 /// An element of a page, by its number there.
@@ -64,10 +66,11 @@ impl Browser {
     /// Opens a window of this width and height, in CSS pixels.
     pub fn open(width: u32, height: u32) -> Self {
         let mut command = Command::new(crate::support::which("chromedriver").expect("it was required"));
-        let (running, line) = Running::start(command.arg("--port=0"), "successfully on port ");
+        let folder = tempfile::tempdir().expect("a folder for what it writes");
+        let (running, line) = Running::start(command.arg("--port=0").env("TMPDIR", folder.path()), "successfully on port ");
         let port: String = line.rsplit("on port ").next().unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
         let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into();
-        let mut browser = Self { driver: format!("http://127.0.0.1:{port}"), session: String::new(), agent, _running: running };
+        let mut browser = Self { driver: format!("http://127.0.0.1:{port}"), session: String::new(), agent, _running: running, _folder: folder };
         let size = format!("--window-size={width},{height}");
         let options = json!({ "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", size] });
         let wanted = json!({ "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
