@@ -4,7 +4,7 @@ use super::container::Container;
 use super::error::Error;
 use super::record;
 use crate::kernel::{OrSys, SysError};
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 impl Container {
@@ -69,12 +69,9 @@ fn nearest(store: &Path, wanted: &str) -> Option<String> {
     names.map(|n| (strsim::damerau_levenshtein(&n, wanted), n)).filter(|(d, _)| *d <= 3).min().map(|(_, n)| n)
 }
 
-/// A fresh id: 256 random bits (getrandom(2)).
+/// A fresh id: 256 random bits.
 pub fn fresh_id() -> Result<String, SysError> {
-    use std::io::Read;
-    let mut bits = [0u8; 32];
-    File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bits)).or_sys("read /dev/urandom")?;
-    Ok(bits.iter().map(|b| format!("{b:02x}")).collect())
+    crate::kernel::random::hexadecimal::<32>()
 }
 
 /// Container names: letters, digits, and `_.-` inside; what Docker accepts. No path can be one.

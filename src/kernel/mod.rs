@@ -29,6 +29,7 @@ pub mod link;
 pub mod connector;
 pub mod mountinfo;
 pub mod proc;
+pub mod random;
 pub mod readiness;
 pub mod socket;
 pub mod trial;

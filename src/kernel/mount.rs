@@ -196,12 +196,6 @@ pub fn change(fd: impl AsFd, change: Change, recursive: bool, shown: &str) -> Re
     done.or_sys_with(|| format!("change the mount at {shown}"))
 }
 
-/// Has owners on the detached mount behind `fd` mapped as the user namespace `map` maps ids.
-pub fn map_owners(fd: impl AsFd, map: impl AsFd, recursive: bool, shown: &str) -> Result<(), SysError> {
-    let attributes = MountAttr { set: libc::MOUNT_ATTR_IDMAP, userns_fd: map.as_fd().as_raw_fd().cast_unsigned().into(), ..MountAttr::default() };
-    set_attr(fd.as_fd(), &attributes, recursive).or_sys_with(|| format!("map the owners of {shown}"))
-}
-
 fn set_attr(fd: BorrowedFd<'_>, attributes: &MountAttr, recursive: bool) -> nix::Result<()> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the struct has the kernel's layout, its true size is passed, and it outlives the call.

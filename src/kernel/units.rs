@@ -65,6 +65,11 @@ fn scaled(bytes: u64, step: f64, units: &[&str], space: &str) -> String {
     format!("{text}{space}{}", units[unit])
 }
 
+/// `1 file`, `2 files`: for things whose plural ends in s.
+pub fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -201,10 +201,7 @@ pub fn parse(text: &str) -> Result<Record, String> {
 
 impl Record {
     fn fresh() -> Result<Self, Error> {
-        use std::io::Read;
-        let mut bits = [0u8; 8];
-        File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bits)).or_sys("read /dev/urandom")?;
-        let seed = bits.iter().map(|b| format!("{b:02x}")).collect();
+        let seed = crate::kernel::random::hexadecimal::<8>()?;
         Ok(Self {
             version: VERSION,
             seed,

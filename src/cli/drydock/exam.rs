@@ -3,9 +3,9 @@
 //! Each answer is kept at once: whoever is interrupted types `drydock exam` again.
 
 use super::asking;
-use super::review::count;
 use super::{Desk, Outcome, boxed, learn, read};
 use crate::cli::out;
+use crate::kernel::units::counted;
 use crate::kernel::{Explain, OrSys};
 use crate::learn::doctor::{self, Spot};
 use crate::learn::exam::{Came, Exam, Item, ItemKind, Rules};
@@ -94,7 +94,7 @@ fn begin(desk: &mut Desk, args: &Take) -> Result<(), Box<dyn Explain>> {
     };
     let exam = Exam::draw(&desk.course, &rules, args.minutes).map_err(boxed)?;
     let of = |kind| exam.items.iter().filter(|i| i.kind == kind).count();
-    println!("{}", format!("Exam: {}, {}", count(of(ItemKind::Question), "question"), count(of(ItemKind::Task), "live task")).bold());
+    println!("{}", format!("Exam: {}, {}", counted(of(ItemKind::Question), "question"), counted(of(ItemKind::Task), "live task")).bold());
     out::wrapped("", "What was right you are told at the end (where a command is run, you see what it printed). An empty line leaves something out. q interrupts: `drydock exam` goes on from there, and the time stands still until then.");
     if of(ItemKind::Task) > 0 {
         out::wrapped("", "For the live tasks open `drydock shell` in a second terminal.");
@@ -134,7 +134,7 @@ fn take(desk: &mut Desk) -> Result<(), Box<dyn Explain>> {
 
 fn heading(desk: &Desk, at: usize, item: &Item) {
     let Some(exam) = &desk.progress.record.exam else { return };
-    let left = exam.left().map(|s| format!(", {} left", count((s.div_ceil(60)) as usize, "minute"))).unwrap_or_default();
+    let left = exam.left().map(|s| format!(", {} left", counted((s.div_ceil(60)) as usize, "minute"))).unwrap_or_default();
     let kind = if item.kind == ItemKind::Task { "live task" } else { "question" };
     println!("{}", format!("{} of {}: {kind}{left}", at + 1, exam.items.len()).bold());
 }

@@ -104,7 +104,7 @@ fn class(home: &Home, member: &Member) -> Result<(), Box<dyn Explain>> {
     match (&member.refused, member.contact) {
         (Some(why), _) => println!("the hub refuses: {}", visible(why)),
         (None, at) if now() - at < STALE => println!("the hub is there; {} to be sent", member.pending.len()),
-        (None, _) => println!("the hub is away; {} kept to be sent", super::review::count(member.pending.len(), "event")),
+        (None, _) => println!("the hub is away; {} kept to be sent", crate::kernel::units::counted(member.pending.len(), "event")),
     }
     member.inbox.messages.iter().for_each(|m| println!("  {}", visible(&m.text)));
     member.inbox.answer.iter().for_each(|a| println!("{}", answered(a)));

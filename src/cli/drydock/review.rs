@@ -3,6 +3,7 @@
 use super::asking::{self, Came};
 use super::{Desk, Outcome, boxed};
 use crate::cli::out;
+use crate::kernel::units::counted;
 use crate::learn::leitner::{DAYS, is_due};
 use crate::learn::report::until;
 use clap::Args;
@@ -41,7 +42,7 @@ pub fn run(desk: &mut Desk, args: &Review) -> Outcome {
         nothing(&cards, now);
         return Ok(0);
     }
-    println!("{}", format!("Review: {}", count(asked.len(), "question")).bold());
+    println!("{}", format!("Review: {}", counted(asked.len(), "question")).bold());
     println!("Type a letter, or what is asked for. An empty line leaves a question out, q ends.\n");
     let (mut right, mut answered) = (0, 0);
     for card in asked {
@@ -103,9 +104,4 @@ fn listed(desk: &Desk, cards: &[Card], now: SystemTime) -> Outcome {
     };
     println!("{}", serde_json::Value::Array(cards.iter().map(line).collect()));
     Ok(0)
-}
-
-/// `1 question`, `2 questions`.
-pub fn count(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }

@@ -111,7 +111,7 @@ fn new(args: &New, course: &Course) -> Outcome {
     let plan = Plan::of(course, &args.title, &args.chapters, args.minutes).map_err(boxed)?;
     plan.write_new(&args.folder).map_err(boxed)?;
     let path = args.folder.join(crate::workshop::plan::FILE);
-    println!("{}: {} minutes in {}", path.display(), plan.minutes(), super::review::count(plan.chapters.len(), "chapter"));
+    println!("{}: {} minutes in {}", path.display(), plan.minutes(), crate::kernel::units::counted(plan.chapters.len(), "chapter"));
     let folder = args.folder.display().to_string();
     crate::cli::out::next(&[(&format!("drydock workshop serve {folder}"), "open the class; edit the plan before, if you like")]);
     Ok(0)

@@ -22,8 +22,6 @@ pub(in crate::engine) struct Options {
     pub travels: Vec<(u64, bool)>,
     /// A tmpfs begins with what the root has there.
     pub copy_up: bool,
-    /// Owners are mapped as the mount says; true for those of the mounts below it too.
-    pub mapped: Option<bool>,
     /// For the file system.
     pub data: Vec<String>,
 }
@@ -57,8 +55,8 @@ impl Options {
                 "bind" => sorted.bind = sorted.bind.or(Some(false)),
                 "rbind" => sorted.bind = Some(true),
                 "tmpcopyup" => sorted.copy_up = true,
-                "idmap" => sorted.mapped = sorted.mapped.or(Some(false)),
-                "ridmap" => sorted.mapped = Some(true),
+                // Refused by name before a plan is made.
+                "idmap" | "ridmap" => {}
                 word if NO_CHANGE.contains(&word) || sorted.attribute(word) || sorted.travel(word) => {}
                 other => sorted.data.push(other.to_owned()),
             }
@@ -104,7 +102,7 @@ fn change(word: &str) -> Option<Change> {
 pub(in crate::engine) fn all() -> Vec<String> {
     let attributes = ATTRIBUTES.iter().flat_map(|(set, clear, _)| [*set, *clear]).chain(ACCESS_TIMES.iter().map(|(name, _)| *name));
     let both = attributes.chain(TRAVEL.iter().map(|(name, _)| *name)).flat_map(|name| [name.to_owned(), format!("r{name}")]);
-    let mut words: Vec<String> = both.chain(["bind", "rbind", "tmpcopyup", "idmap", "ridmap", "defaults", "silent", "loud"].map(String::from)).collect();
+    let mut words: Vec<String> = both.chain(["bind", "rbind", "tmpcopyup", "idmap", "ridmap"].into_iter().chain(NO_CHANGE).map(String::from)).collect();
     words.sort();
     words
 }

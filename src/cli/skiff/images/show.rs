@@ -154,16 +154,15 @@ fn short(digest: &str) -> &str {
 /// `adds 402 files and 5 folders, changes 1, removes 2`.
 fn counts(files: &[Difference]) -> String {
     let count = |kind, folder| files.iter().filter(|f| f.kind == kind && f.folder == folder).count();
-    let many = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
     let mut parts = Vec::new();
     // A folder of the image that has changed is one that something was put into: told by what that is.
     for (kind, verb) in [(Kind::Added, "adds"), (Kind::Changed, "changes"), (Kind::Deleted, "removes")] {
         let folders = if kind == Kind::Changed { 0 } else { count(kind, true) };
         match (count(kind, false), folders) {
             (0, 0) => {}
-            (n, 0) => parts.push(format!("{verb} {}", many(n, "file"))),
-            (0, n) => parts.push(format!("{verb} {}", many(n, "folder"))),
-            (n, m) => parts.push(format!("{verb} {} and {}", many(n, "file"), many(m, "folder"))),
+            (n, 0) => parts.push(format!("{verb} {}", units::counted(n, "file"))),
+            (0, n) => parts.push(format!("{verb} {}", units::counted(n, "folder"))),
+            (n, m) => parts.push(format!("{verb} {} and {}", units::counted(n, "file"), units::counted(m, "folder"))),
         }
     }
     if parts.is_empty() { "changes no file".into() } else { parts.join(", ") }

@@ -5,7 +5,6 @@
 //! false answer must guess port and id (RFC 5452). Who does not answer in time is followed by the next.
 
 use super::message::{self, Code, Query};
-use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
@@ -124,7 +123,7 @@ pub fn write(stream: &mut impl Write, bytes: &[u8]) -> Option<()> {
 
 fn random() -> Option<u16> {
     let mut bits = [0; 2];
-    File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bits)).ok()?;
+    crate::kernel::random::fill(&mut bits).ok()?;
     Some(u16::from_be_bytes(bits))
 }
 
